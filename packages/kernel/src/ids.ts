@@ -1,0 +1,56 @@
+// Ids: opaque, prefixed, sortable by creation.
+import type { Clock } from './clock.ts'
+import type { Random } from './random.ts'
+
+export type IdPrefix =
+  | 'ws'
+  | 'num'
+  | 'conn'
+  | 'call'
+  | 'key'
+  | 'con'
+  | 'txn'
+  | 'msg'
+  | 'whk'
+  | 'dlv'
+  | 'evt'
+  | 'aud'
+  | 'req'
+  | 'hold'
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+
+/** Makes ids `prefix_` + 10 characters of time (ms, Crockford base 32) + 14 random ones; monotonic in one process. */
+export class Ids {
+  readonly #clock: Clock
+  readonly #random: Random
+  #lastMs = 0
+  #tail = 0n
+
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock
+    this.#random = random
+  }
+
+  next(prefix: IdPrefix): string {
+    const nowMs = Math.max(this.#clock.now(), this.#lastMs)
+    // Inside one millisecond the random tail counts up, so ids keep the order in which they were made.
+    this.#tail = nowMs === this.#lastMs ? this.#tail + 1n : this.#fresh()
+    this.#lastMs = nowMs
+    return `${prefix}_${encode(BigInt(nowMs), 10)}${encode(this.#tail, 14)}`
+  }
+
+  #fresh(): bigint {
+    // 69 bits leave the top bit free, so that counting up never overflows the 70-bit field.
+    return BigInt(`0x${Buffer.from(this.#random.bytes(9)).toString('hex')}`) >> 3n
+  }
+}
+
+function encode(value: bigint, length: number): string {
+  let text = ''
+  for (let i = 0; i < length; i++) {
+    text = ALPHABET[Number(value & 31n)] + text
+    value >>= 5n
+  }
+  return text
+}

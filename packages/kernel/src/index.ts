@@ -1,0 +1,12 @@
+// What both planes stand on.
+export * from './assert.ts'
+export * from './cancel.ts'
+export { SimClock, SystemClock, drain, type Clock, type Timer } from './clock.ts'
+export * from './ids.ts'
+export * from './log.ts'
+export * from './mailbox.ts'
+export * from './money.ts'
+export * from './phone.ts'
+export * from './random.ts'
+export * from './result.ts'
+export * from './scope.ts'
