@@ -1,0 +1,62 @@
+// Messages between the SIP side (main thread) and the media workers. Plain data; audio stays in the workers.
+import type { TalkCommand, TalkEvent, TalkOptions } from '../talk/port.ts'
+
+/** What two sides agreed on for one leg (or changed by re-INVITE). */
+export interface MediaAgreement {
+  remote: { address: string; port: number }
+  codec: 'PCMU' | 'PCMA'
+  payloadType: number
+  /** RTP payload type of telephone-event, or null when the peer has none. */
+  dtmfPayloadType: number | null
+  /** As seen from our side. `sendrecv` unless held. */
+  direction: 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive'
+}
+
+export type MediaCommand =
+  /** Binds an RTP/RTCP port pair; answered by `opened` or `failed`. */
+  | { type: 'open'; legId: string; address: string; talk: TalkOptions; recordTo: string | null }
+  /** Starts or changes the stream. Recording runs from the first `connect`. */
+  | { type: 'connect'; legId: string; agreement: MediaAgreement }
+  | { type: 'talk'; legId: string; command: TalkCommand }
+  /** Ends the leg; answered by `closed`. Its ports drain before they are reused. */
+  | { type: 'close'; legId: string }
+
+export interface MediaStats {
+  packetsSent: number
+  packetsReceived: number
+  packetsLost: number
+  jitterMs: number
+}
+
+export interface RecordingFile {
+  path: string
+  durationMs: number
+  bytes: number
+}
+
+export type MediaEvent =
+  | { type: 'opened'; legId: string; port: number; recognizer: 'phrases' | 'free' }
+  | { type: 'failed'; legId: string; reason: string }
+  | { type: 'talk'; legId: string; event: TalkEvent }
+  /** Nothing received for the media timeout. */
+  | { type: 'mediaLost'; legId: string; silentMs: number }
+  | { type: 'closed'; legId: string; recording: RecordingFile | null; stats: MediaStats }
+
+/** The media plane of one node: sessions spread over worker threads. */
+export interface MediaPlane {
+  post(command: MediaCommand): void
+  subscribe(legId: string, listener: (event: MediaEvent) => void): () => void
+  /** Open sessions, for tests and capacity. */
+  readonly sessions: number
+  close(): Promise<void>
+}
+
+export interface MediaPlaneOptions {
+  workers: number
+  /** First and last UDP port (RTP even, RTCP odd), or null: any free pair of the system (loopback, tests). */
+  ports: { first: number; last: number } | null
+  engine: 'embedded' | 'tone'
+  /** Media timeout, milliseconds: before the first packet, and after it. */
+  firstPacketTimeoutMs: number
+  packetTimeoutMs: number
+}
