@@ -103,3 +103,6 @@ export const centsInput = z.int().min(0).max(MAX_CENTS)
 /** An amount that an answer states, in cents; signed. */
 export const cents = z.int()
 export const count = z.int().min(0)
+
+/** A SIP response code, or null where there was none. */
+export const sipCode = z.int().nullable()

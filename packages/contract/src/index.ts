@@ -1,6 +1,34 @@
 // The wire of Saperly as one table, and everything that is said on it.
-export * from './endpoint.ts'
+export type {
+  Access,
+  BodyOf,
+  Endpoint,
+  ErrorsOf,
+  Handler,
+  Handlers,
+  Input,
+  Method,
+  Page,
+  ParamsOf,
+  Resource,
+  Success,
+  SuccessOf,
+} from './endpoint.ts'
+export { endpoint, json, page, redirect, resources, stream } from './endpoint.ts'
+export * from './directive.ts'
+export * from './events.ts'
 export * from './failure.ts'
-export * from './result.ts'
-export * from './scopes.ts'
 export { E164_PATTERN, SIP_URI_PATTERN, isCleanText, isPlausibleId } from './fields.ts'
+export * from './manual.ts'
+export type { Result } from './result.ts'
+export * from './scopes.ts'
+export * from './shapes/account.ts'
+export * from './shapes/call-event.ts'
+export * from './shapes/call.ts'
+export * from './shapes/connection.ts'
+export * from './shapes/index.ts'
+export * from './shapes/number.ts'
+export * from './shapes/query.ts'
+export * from './shapes/webhook.ts'
+export * from './table.ts'
+export * from './validate.ts'

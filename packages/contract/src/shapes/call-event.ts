@@ -1,0 +1,108 @@
+// The timeline of a call: what happened, when, and what each type of event says about it.
+import { z } from 'zod'
+import { cents, count, sipCode, timestamp } from '../fields.ts'
+import { callStatuses, directions, hangupCauses, recognizer } from './call.ts'
+
+/** How it was found what the caller heard: from word times, from alignment, or in proportion to the audio played. */
+export const heardBases = ['exact', 'aligned', 'estimated'] as const
+export type HeardBasis = (typeof heardBases)[number]
+
+export const machineVerdicts = ['human', 'machine', 'beep'] as const
+export type MachineVerdict = (typeof machineVerdicts)[number]
+
+/** Who talks: `demo` is the platform's own brain, which answers in test where a connection has none. */
+export const brainKinds = ['hosted', 'manual', 'demo'] as const
+export type BrainKind = (typeof brainKinds)[number]
+
+const milliseconds = z.number().min(0)
+
+/** Where the time went from the caller's last word to the first word of the answer, in milliseconds. */
+export const LatencyMs = z.object({
+  endpointing: milliseconds,
+  brain: milliseconds,
+  speech: milliseconds,
+  wire: milliseconds,
+  total: milliseconds,
+})
+export type LatencyMs = z.output<typeof LatencyMs>
+
+/** The `data` of each type of event. */
+export const callEventData = {
+  initiated: z.object({
+    direction: z.enum(directions),
+    from: z.string(),
+    to: z.string(),
+    connectionId: z.string().nullable(),
+    brain: z.enum(brainKinds).nullable(),
+  }),
+  ringing: z.object({ sipCode }),
+  answered: z.object({ sipCode, recognizer: recognizer.nullable() }),
+  disclosure: z.object({ text: z.string(), startedAt: timestamp, endedAt: timestamp.nullable() }),
+  turn: z.object({
+    text: z.string(),
+    noMatch: z.boolean(),
+    confidence: z.number(),
+    recognizer,
+    startedAt: timestamp,
+    endedAt: timestamp,
+  }),
+  speak: z.object({
+    text: z.string(),
+    heardText: z.string().nullable(),
+    source: z.enum(['brain', 'api', 'filler', 'platform']),
+    startedAt: timestamp,
+    endedAt: timestamp.nullable(),
+    interrupted: z.boolean(),
+    latencyMs: LatencyMs.nullable().describe('null where it does not answer a turn.'),
+  }),
+  interrupted: z.object({
+    heard: z.string(),
+    heardMs: milliseconds,
+    basis: z.enum(heardBases),
+  }),
+  dtmf: z.object({ digits: z.string(), direction: z.enum(['received', 'sent']) }),
+  transfer: z.object({
+    to: z.string(),
+    state: z.enum(['requested', 'accepted', 'completed', 'failed']),
+    reason: z.string().nullable(),
+    sipCode,
+  }),
+  machine: z.object({ verdict: z.enum(machineVerdicts), confidence: z.number() }),
+  funds_low: z.object({ secondsLeft: z.number() }),
+  ended: z.object({
+    status: z.enum(callStatuses),
+    hangupCause: z.enum(hangupCauses).nullable(),
+    durationSec: count.nullable(),
+    costCents: cents.nullable(),
+    sipCode,
+    q850Cause: z.int().nullable(),
+  }),
+} as const
+
+export type CallEventType = keyof typeof callEventData
+export const callEventTypes = Object.keys(callEventData) as CallEventType[]
+
+export type CallEventData<T extends CallEventType> = z.output<(typeof callEventData)[T]>
+
+/** One event, of one type or of any. */
+export type CallEvent<T extends CallEventType = CallEventType> = {
+  [K in T]: { id: string; callId: string; type: K; at: string; data: CallEventData<K> }
+}[T]
+
+function eventOf(type: CallEventType) {
+  return z.object({
+    id: z.string(),
+    callId: z.string(),
+    type: z.literal(type),
+    at: timestamp,
+    data: callEventData[type],
+  })
+}
+
+const [first, ...rest] = callEventTypes.map(eventOf)
+if (!first) throw new Error('a call has events')
+
+export const CallEvent = z.discriminatedUnion('type', [
+  first,
+  ...rest,
+]) as unknown as z.ZodType<CallEvent>

@@ -1,0 +1,39 @@
+// Every named shape of the wire, by the name that the documentation and the SDK give it.
+import {
+  AuditEvent,
+  ConsentCheck,
+  ConsentRecord,
+  Key,
+  KeyWithToken,
+  Message,
+  Transaction,
+  Usage,
+} from './account.ts'
+import { Call, Transcript, TranscriptTurn } from './call.ts'
+import { CallEvent } from './call-event.ts'
+import { Connection, ConnectionWithSecret } from './connection.ts'
+import { Language, PhoneNumber, Quote, Voice } from './number.ts'
+import { Delivery, WebhookEndpoint } from './webhook.ts'
+
+export const shapes = {
+  Call,
+  CallEvent,
+  Transcript,
+  TranscriptTurn,
+  PhoneNumber,
+  Quote,
+  Voice,
+  Language,
+  Connection,
+  ConnectionWithSecret,
+  Key,
+  KeyWithToken,
+  ConsentRecord,
+  ConsentCheck,
+  Usage,
+  Transaction,
+  WebhookEndpoint,
+  Delivery,
+  AuditEvent,
+  Message,
+} as const
