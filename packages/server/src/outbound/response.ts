@@ -1,0 +1,68 @@
+// The answer to an outbound request: its head, and a body that is read in bounded pieces.
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { DialError, type Watch } from './watch.ts'
+
+/** Body bytes that are worth reading to keep a connection whose answer nobody wants. */
+const DISCARD_BYTES = 16 * 1024
+
+export class OutboundResponse {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly #incoming: IncomingMessage
+  readonly #maxBytes: number
+  readonly #watch: Watch
+
+  constructor(incoming: IncomingMessage, maxBytes: number, watch: Watch) {
+    this.status = incoming.statusCode ?? 0
+    this.headers = incoming.headers
+    this.#incoming = incoming
+    this.#maxBytes = maxBytes
+    this.#watch = watch
+    // A break while nobody is reading must not bring the process down; a reader sees it all the same.
+    incoming.on('error', () => undefined)
+  }
+
+  /** The media type without its parameters, in lower case. */
+  get contentType(): string {
+    return (this.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+  }
+
+  /**
+   * The body as it arrives. Leaving the loop early breaks the request off.
+   * @throws DialError, Cancelled
+   */
+  async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    let size = 0
+    try {
+      for await (const chunk of this.#incoming) {
+        const bytes = chunk as Buffer
+        this.#watch.heard()
+        size += bytes.length
+        if (size > this.#maxBytes) {
+          const error = new DialError('too_large', `the response is over ${this.#maxBytes} bytes`)
+          this.#watch.breakOff(error)
+          throw error
+        }
+        yield bytes
+      }
+    } catch (error) {
+      throw this.#watch.explain(error)
+    }
+  }
+
+  /** The whole body as UTF-8. */
+  async text(): Promise<string> {
+    const parts: Uint8Array[] = []
+    for await (const chunk of this.chunks()) parts.push(chunk)
+    return Buffer.concat(parts).toString('utf8')
+  }
+
+  /** Reads what little may come, so that the connection can be used again, and breaks off what is long. */
+  async discard(): Promise<void> {
+    let size = 0
+    for await (const chunk of this.chunks()) {
+      size += chunk.length
+      if (size > DISCARD_BYTES) return
+    }
+  }
+}
