@@ -1,0 +1,142 @@
+// One piece of text on its way from the mouth to the wire: rendered once, taken frame by frame.
+import { Fault, untilCancelled, type Clock } from '@saperly/kernel'
+import type { AudioChunk, Mouth, Word } from '../speech/port.ts'
+import { FRAME_SAMPLES } from './activity.ts'
+
+export const SAMPLES_PER_MS = 8
+/** No piece of 200 characters is longer; more than this is an engine gone wrong. */
+export const MAX_RENDERED_SAMPLES = 60_000 * SAMPLES_PER_MS
+/** A resumed utterance goes back to the beginning of its word, but not by more than this. */
+const MAX_REWIND_MS = 600
+/** How long a character is spoken, where nothing better is known yet. */
+const MS_PER_CHAR = 65
+const FIRST_BUFFER_SAMPLES = 16_384
+
+const EMPTY = new Int16Array(0)
+
+type RenderingState = 'waiting' | 'rendering' | 'done' | 'failed'
+
+/** The audio of one sentence or clause. */
+export class Rendering {
+  readonly text: string
+  readonly words: Word[] = []
+  readonly #abort = new AbortController()
+  #state: RenderingState = 'waiting'
+  #pcm: Int16Array = EMPTY
+  #samples = 0
+  #taken = 0
+  #speechMs = 0
+  #readyAtMs = 0
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  get state(): RenderingState {
+    return this.#state
+  }
+
+  /** Milliseconds the mouth needed for its first audio. */
+  get speechMs(): number {
+    return this.#speechMs
+  }
+
+  /** Monotonic time of the first audio. */
+  get readyAtMs(): number {
+    return this.#readyAtMs
+  }
+
+  get takenMs(): number {
+    return this.#taken / SAMPLES_PER_MS
+  }
+
+  /** Length of the audio; estimated while it is still being rendered. */
+  get totalMs(): number {
+    const knownMs = this.#samples / SAMPLES_PER_MS
+    return this.#state === 'done' ? knownMs : Math.max(knownMs, this.text.length * MS_PER_CHAR)
+  }
+
+  /** All that will ever come has been taken. */
+  get played(): boolean {
+    return this.#state === 'done' && this.#taken >= this.#samples
+  }
+
+  /** The engine failed, and what it gave before has been taken. */
+  get broken(): boolean {
+    return this.#state === 'failed' && this.#taken >= this.#samples
+  }
+
+  /**
+   * Renders the text; settles when the last audio is there. Throws what the engine threw (a Fault, or Fault for an
+   * engine that runs on without end) after noting the failure. An aborted rendering ends without an error.
+   */
+  async run(mouth: Mouth, voice: string | null, clock: Clock): Promise<void> {
+    if (this.#state !== 'waiting') return
+    this.#state = 'rendering'
+    const startedAtMs = clock.monotonicMs()
+    const { signal } = this.#abort
+    try {
+      const chunks = mouth.speak(this.text.trim(), voice, signal)[Symbol.asyncIterator]()
+      // An engine that hangs must not hold up those behind it: the abort is not left to its good will.
+      const next = (): Promise<IteratorResult<AudioChunk>> => untilCancelled(chunks.next(), signal)
+      for (let step = await next(); !step.done; step = await next()) {
+        if (this.#samples === 0) {
+          this.#readyAtMs = clock.monotonicMs()
+          this.#speechMs = Math.round(this.#readyAtMs - startedAtMs)
+        }
+        this.words.push(...step.value.words)
+        this.#append(step.value.pcm)
+      }
+      this.#state = 'done'
+    } catch (error) {
+      this.#state = 'failed'
+      const cancelled = signal.aborted
+      this.#abort.abort()
+      if (!cancelled) throw error
+    }
+  }
+
+  /** The next 160 samples (the last ones filled up with silence), or null when there are none now. */
+  take(): Int16Array | null {
+    const left = this.#samples - this.#taken
+    if (left <= 0) return null
+    if (left < FRAME_SAMPLES && this.#state === 'rendering') return null
+    const end = Math.min(this.#samples, this.#taken + FRAME_SAMPLES)
+    const frame = new Int16Array(FRAME_SAMPLES)
+    frame.set(this.#pcm.subarray(this.#taken, end))
+    this.#taken = end
+    return frame
+  }
+
+  /** Goes back to the beginning of the word that was being played. */
+  rewindToWord(): void {
+    const nowMs = this.takenMs
+    const word = this.words.find(({ fromMs, toMs }) => fromMs < nowMs && nowMs < toMs)
+    if (!word || nowMs - word.fromMs > MAX_REWIND_MS) return
+    this.#taken = Math.max(0, Math.round(word.fromMs * SAMPLES_PER_MS))
+  }
+
+  /** Gives the audio back; words and length stay known. */
+  release(): void {
+    this.#pcm = EMPTY
+  }
+
+  abort(): void {
+    this.#abort.abort()
+    if (this.#state === 'waiting') this.#state = 'failed'
+  }
+
+  #append(pcm: Int16Array): void {
+    const needed = this.#samples + pcm.length
+    if (needed > MAX_RENDERED_SAMPLES) {
+      throw new Fault('mouth: rendering is too long', { retryable: false })
+    }
+    if (needed > this.#pcm.length) {
+      const grown = new Int16Array(Math.max(needed, this.#pcm.length * 2, FIRST_BUFFER_SAMPLES))
+      grown.set(this.#pcm.subarray(0, this.#samples))
+      this.#pcm = grown
+    }
+    this.#pcm.set(pcm, this.#samples)
+    this.#samples = needed
+  }
+}
