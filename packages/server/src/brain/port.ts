@@ -2,6 +2,9 @@
 import type { Directive, ManualEvent } from '@saperly/contract'
 import type { Tenant } from '../store/port.ts'
 
+/** What a brain may want: a directive of the wire, or (from a brain of the platform's own) that the peer opted out. */
+export type BrainDirective = Directive | { type: 'opt_out' }
+
 /** What a brain is told about the call it talks on. */
 export interface BrainCall {
   callId: string
@@ -13,7 +16,7 @@ export interface BrainCall {
   to: string
   /** The per-call prompt, or the stored one. */
   instructions: string | null
-  /** Directives that answer no event ("an agent that has something to say"). The answer says whether they were taken. */
+  /** Directives that answer no event ("an agent that has something to say"). Called in order, never after `close`. */
   onDirective: (directive: Directive) => void
 }
 
@@ -22,11 +25,12 @@ export interface Brain {
   /** `demo` when the platform's own demo brain answers: the call's events say so. */
   readonly kind: 'manual_socket' | 'manual_webhook' | 'hosted' | 'demo'
   /**
-   * Gives an event that wants an answer. Directives arrive as they are produced; the iteration ends with the answer.
-   * Aborting `signal` drops the answer (the caller went on, or the turn timed out).
+   * Gives an event that wants an answer. Directives arrive as they are produced; the iteration ends with the answer,
+   * whether or not its last `speak` said `more`. Aborting `signal` drops the answer (the caller went on, or the turn
+   * timed out): the iteration then throws Cancelled. Leaving the loop early drops it too.
    * @throws BrainLost when nobody is there to answer any more
    */
-  ask(event: ManualEvent, signal: AbortSignal): AsyncIterable<Directive>
+  ask(event: ManualEvent, signal: AbortSignal): AsyncIterable<BrainDirective>
   /** Gives an event that wants no answer. Delivery is best effort, in order with `ask`. */
   tell(event: ManualEvent): void
   /** The call is over; `call_ended` has been told before. Resolves when nothing of it is left. */
