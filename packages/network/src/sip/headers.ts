@@ -1,0 +1,115 @@
+// The header fields of one message: in order, found by lower-case full name, compact forms expanded.
+import { splitList } from './header.ts'
+
+const COMPACT: Readonly<Record<string, string>> = {
+  a: 'accept-contact',
+  b: 'referred-by',
+  c: 'content-type',
+  e: 'content-encoding',
+  f: 'from',
+  i: 'call-id',
+  j: 'reject-contact',
+  k: 'supported',
+  l: 'content-length',
+  m: 'contact',
+  o: 'event',
+  r: 'refer-to',
+  s: 'subject',
+  t: 'to',
+  u: 'allow-events',
+  v: 'via',
+  x: 'session-expires',
+}
+
+const SPELLING = new Map([
+  ['call-id', 'Call-ID'],
+  ['cseq', 'CSeq'],
+  ['www-authenticate', 'WWW-Authenticate'],
+  ['mime-version', 'MIME-Version'],
+  ['rack', 'RAck'],
+  ['rseq', 'RSeq'],
+])
+
+function spell(name: string): string {
+  let spelled = SPELLING.get(name)
+  if (spelled === undefined) {
+    spelled = name.replaceAll(/(^|-)([a-z])/g, (part) => part.toUpperCase())
+    // Names come from the network too, so what is remembered has a bound.
+    if (SPELLING.size < 256) SPELLING.set(name, spelled)
+  }
+  return spelled
+}
+
+function canonical(name: string): string {
+  const lower = name.toLowerCase()
+  return lower.length === 1 ? (COMPACT[lower] ?? lower) : lower
+}
+
+/** Mutable while a message is built; names are given in lower case, full form. */
+export class Headers {
+  readonly #names: string[] = []
+  readonly #values: string[] = []
+
+  get size(): number {
+    return this.#names.length
+  }
+
+  /** Appends a field as it came from the wire (any case, compact or not). */
+  add(name: string, value: string): this {
+    this.#names.push(canonical(name))
+    this.#values.push(value)
+    return this
+  }
+
+  /** First value, or null. */
+  get(name: string): string | null {
+    const at = this.#names.indexOf(name)
+    return at < 0 ? null : this.#values[at]!
+  }
+
+  /** Every value of that name, one per field line. */
+  all(name: string): string[] {
+    return this.#values.filter((_, at) => this.#names[at] === name)
+  }
+
+  /** Every element of that name, comma lists split. */
+  list(name: string): string[] {
+    return this.all(name).flatMap(splitList)
+  }
+
+  /** Replaces all fields of that name by one, at the place of the first. */
+  set(name: string, value: string): this {
+    return this.setAll(name, [value])
+  }
+
+  /** Replaces all fields of that name by these, at the place of the first. */
+  setAll(name: string, values: readonly string[]): this {
+    const at = this.#names.indexOf(name)
+    this.remove(name)
+    const place = at < 0 ? this.#names.length : at
+    this.#names.splice(place, 0, ...values.map(() => name))
+    this.#values.splice(place, 0, ...values)
+    return this
+  }
+
+  remove(name: string): this {
+    for (let at = this.#names.length - 1; at >= 0; at--) {
+      if (this.#names[at] !== name) continue
+      this.#names.splice(at, 1)
+      this.#values.splice(at, 1)
+    }
+    return this
+  }
+
+  /** Field lines without Content-Length, each ended by CRLF; a line break in a value cannot start a new field. */
+  write(): string {
+    let text = ''
+    for (let at = 0; at < this.#names.length; at++) {
+      const name = this.#names[at]!
+      if (name === 'content-length') continue
+      const value = this.#values[at]!
+      text += `${spell(name)}: ${/[\r\n]/.test(value) ? value.replaceAll(/[\r\n]+/g, ' ') : value}\r\n`
+    }
+    return text
+  }
+}

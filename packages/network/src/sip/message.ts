@@ -1,0 +1,162 @@
+// SIP messages: a small, lazy, bounded parser and the serialiser (RFC 3261 section 7).
+import { fail, ok } from '@saperly/kernel'
+import type { Result } from '@saperly/kernel'
+import { parseCSeq, splitList } from './header.ts'
+import type { CSeq } from './header.ts'
+import { Headers } from './headers.ts'
+
+export interface SipRequest {
+  kind: 'request'
+  method: string
+  uri: string
+  headers: Headers
+  body: string
+}
+
+export interface SipResponse {
+  kind: 'response'
+  status: number
+  reason: string
+  headers: Headers
+  body: string
+}
+
+export type SipMessage = SipRequest | SipResponse
+
+/** Why bytes are not a SIP message. `empty` is a keepalive of line ends and nothing else. */
+export type ParseFailure =
+  | 'empty'
+  | 'too_large'
+  | 'bad_start_line'
+  | 'bad_header'
+  | 'too_many_headers'
+  | 'missing_header'
+  | 'bad_cseq'
+  | 'bad_content_length'
+  | 'truncated'
+
+export const MAX_MESSAGE_BYTES = 65_535
+export const MAX_HEADERS = 128
+export const MAX_HEADER_LENGTH = 8192
+
+const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]{1,32}) (\S{1,1024}) SIP\/2\.0$/i
+const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i
+const REQUIRED = ['via', 'from', 'to', 'call-id', 'cseq'] as const
+const CR = 13
+const LF = 10
+
+/** Reads one datagram. Never throws; what is wrong comes back as a word. */
+export function parseMessage(data: Buffer): Result<SipMessage, ParseFailure> {
+  if (data.length > MAX_MESSAGE_BYTES) return fail('too_large')
+  let start = 0
+  while (start < data.length && (data[start] === CR || data[start] === LF)) start++
+  if (start === data.length) return fail('empty')
+  const end = findBody(data, start)
+  const lines = data.toString('utf8', start, end.head).split('\n')
+  const headers = new Headers()
+  const failure = readHeaders(lines, headers)
+  if (failure) return fail(failure)
+  for (const name of REQUIRED) if (headers.get(name) === null) return fail('missing_header')
+  const cseq = parseCSeq(headers.get('cseq')!)
+  if (!cseq) return fail('bad_cseq')
+  const body = readBody(data, end.body, headers)
+  if (!body.ok) return body
+  return readStartLine(trimLine(lines[0]!), cseq, headers, body.value)
+}
+
+/** Where the header part ends and where the body begins; bare line feeds are tolerated. */
+function findBody(data: Buffer, start: number): { head: number; body: number } {
+  const strict = data.indexOf('\r\n\r\n', start)
+  const loose = data.indexOf('\n\n', start)
+  if (loose >= 0 && (strict < 0 || loose < strict)) return { head: loose, body: loose + 2 }
+  return strict < 0 ? { head: data.length, body: data.length } : { head: strict, body: strict + 4 }
+}
+
+function trimLine(line: string): string {
+  return line.endsWith('\r') ? line.slice(0, -1) : line
+}
+
+function readHeaders(lines: readonly string[], headers: Headers): ParseFailure | null {
+  let pending: string | null = null
+  for (let i = 1; i <= lines.length; i++) {
+    const line = i < lines.length ? trimLine(lines[i]!) : null
+    if (line !== null && pending !== null && (line.startsWith(' ') || line.startsWith('\t'))) {
+      pending = `${pending.trimEnd()} ${line.trim()}`
+      if (pending.length > MAX_HEADER_LENGTH) return 'too_large'
+      continue
+    }
+    if (pending !== null) {
+      const colon = pending.indexOf(':')
+      const name = pending.slice(0, Math.max(0, colon)).trimEnd()
+      if (colon < 1 || !/^[A-Za-z0-9\-.!%*_+`'~]+$/.test(name)) return 'bad_header'
+      if (headers.size >= MAX_HEADERS) return 'too_many_headers'
+      headers.add(name, pending.slice(colon + 1).trim())
+    }
+    if (line !== null && line.length > MAX_HEADER_LENGTH) return 'too_large'
+    pending = line === '' ? null : line
+  }
+  return null
+}
+
+function readBody(data: Buffer, from: number, headers: Headers): Result<string, ParseFailure> {
+  const stated = headers.get('content-length')
+  if (stated === null) return ok(data.toString('utf8', from))
+  if (!/^\d{1,6}$/.test(stated)) return fail('bad_content_length')
+  const length = Number(stated)
+  if (from + length > data.length) return fail('truncated')
+  return ok(data.toString('utf8', from, from + length))
+}
+
+function readStartLine(
+  line: string,
+  cseq: CSeq,
+  headers: Headers,
+  body: string,
+): Result<SipMessage, ParseFailure> {
+  const status = STATUS_LINE.exec(line)
+  if (status) {
+    return ok({
+      kind: 'response',
+      status: Number(status[1]),
+      reason: status[2] ?? '',
+      headers,
+      body,
+    })
+  }
+  const request = REQUEST_LINE.exec(line)
+  if (!request) return fail('bad_start_line')
+  if (request[1] !== cseq.method) return fail('bad_cseq')
+  return ok({ kind: 'request', method: request[1], uri: request[2]!, headers, body })
+}
+
+/** Writes a message; Content-Length is computed. */
+export function serialise(message: SipMessage): Buffer {
+  const first =
+    message.kind === 'request'
+      ? `${message.method} ${message.uri} SIP/2.0`
+      : `SIP/2.0 ${message.status} ${message.reason}`
+  const length = Buffer.byteLength(message.body, 'utf8')
+  const headers = message.headers.write()
+  return Buffer.from(
+    `${first}\r\n${headers}Content-Length: ${length}\r\n\r\n${message.body}`,
+    'utf8',
+  )
+}
+
+/** The CSeq of a parsed message (the parser has checked it). */
+export function cseqOf(message: SipMessage): CSeq {
+  return parseCSeq(message.headers.get('cseq') ?? '') ?? { number: 0, method: '' }
+}
+
+/** The first Via element, or '' (the parser has checked that one is there). */
+export function topVia(message: SipMessage): string {
+  return splitList(message.headers.get('via') ?? '')[0] ?? ''
+}
+
+/** The body when it is of type `application/sdp` (or has no type but looks it), else null. */
+export function sdpOf(message: SipMessage): string | null {
+  if (message.body === '') return null
+  const type = message.headers.get('content-type')
+  if (type === null) return message.body.startsWith('v=0') ? message.body : null
+  return /^application\/sdp\b/i.test(type) ? message.body : null
+}

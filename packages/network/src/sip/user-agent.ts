@@ -1,0 +1,251 @@
+// A SIP user agent: many calls, both ways, over one transport.
+//
+//   const transport = await openUdp({ address: '127.0.0.1', port: 0 })
+//   const ua = new UserAgent({ transport, clock, random, log,
+//     onCall(call) {                                   // 100 has been sent
+//       call.listen((event) => { … })                  // 'confirmed' | 'reoffer' | 'referRequested' | 'ended' | 'cancelled' …
+//       call.ring(); call.answer(sdp)                  // or call.reject(486); call.sdp is the offer
+//     } })
+//   const call = ua.call({ to: 'sip:+15555550123@127.0.0.1:5070', via: { address: '127.0.0.1', port: 5070 },
+//     from: 'sip:+15555550100@127.0.0.1', sdp }, (event) => { … })   // 'progress' | 'answered' | 'failed' | 'ended' …
+//   call.hangUp()                                      // CANCEL or BYE, whichever it takes; idempotent
+//   call.session?.refer(uri) · .reinvite(sdp) · .info(body)
+//   await ua.close()                                   // hangs up, then gives back transport, transactions and timers
+//
+// Events are the union in call-event.ts. A `reoffer` must be answered or refused. `sdp.ts` writes and reads bodies.
+import { randomHex } from '@saperly/kernel'
+import type { Clock, Log, Random } from '@saperly/kernel'
+import type { DialogRecord } from '../port.ts'
+import type { CallEvent } from './call-event.ts'
+import { METHODS, composeRequest, composeResponse } from './compose.ts'
+import { Core } from './core.ts'
+import { Dialog, dialogKey } from './dialog.ts'
+import { DigestClient } from './digest.ts'
+import type { Credentials } from './digest.ts'
+import { tagOf } from './header.ts'
+import { IncomingCall } from './incoming-call.ts'
+import { SIP_TIMERS } from './machine.ts'
+import type { SipTimers } from './machine.ts'
+import type { SipRequest, SipResponse } from './message.ts'
+import { cseqOf } from './message.ts'
+import { OutgoingCall } from './outgoing-call.ts'
+import type { CallOptions } from './outgoing-call.ts'
+import type { InviteServer, PlainServer } from './server-transaction.ts'
+import { Session } from './session.ts'
+import { TransactionLayer } from './transaction.ts'
+import type { Endpoint, Transport } from './transport.ts'
+import { sipUri } from './uri.ts'
+
+export interface UserAgentOptions {
+  transport: Transport
+  clock: Clock
+  random: Random
+  log: Log
+  timers?: SipTimers
+  /** User part of our Contact. */
+  user?: string
+  /** Requests from other sources are dropped without an answer; by default everybody is heard. */
+  admits?: (source: Endpoint) => boolean
+  /** A call reaches us; without it every call is refused with 480. */
+  onCall?: (call: IncomingCall) => void
+}
+
+/** How long `close` waits for BYEs and CANCELs to be answered, milliseconds. */
+export const CLOSE_GRACE_MS = 2_000
+const CLOSE_POLL_MS = 20
+
+/** Methods that exist, ours and others': 405 instead of 501. */
+const KNOWN_METHODS: ReadonlySet<string> = new Set([
+  ...METHODS,
+  'PRACK',
+  'MESSAGE',
+  'SUBSCRIBE',
+  'PUBLISH',
+  'REGISTER',
+])
+
+export class UserAgent {
+  readonly #options: UserAgentOptions
+  readonly #core: Core
+  readonly #incoming = new WeakMap<InviteServer, IncomingCall>()
+  readonly #outgoing = new Set<OutgoingCall>()
+  #closing: Promise<void> | null = null
+
+  constructor(options: UserAgentOptions) {
+    this.#options = options
+    const { transport, clock, random, log } = options
+    const timers = options.timers ?? SIP_TIMERS
+    const layer = new TransactionLayer({ transport, clock, timers }, random, log, {
+      admits: (request, source) => this.#admits(request, source),
+      onInvite: (transaction) => this.#onInvite(transaction),
+      onRequest: (transaction) => this.#onRequest(transaction),
+      onCancel: (transaction, invite) => this.#onCancel(transaction, invite),
+      onAck: (request) => this.#core.find(keyOf(request))?.onAck(request),
+      onStray: (response, source) => this.#onStray(response, source),
+    })
+    const contact = sipUri(options.user ?? 'saperly', transport.local.address, transport.local.port)
+    this.#core = new Core({ clock, random, timers, transport, contact, layer })
+  }
+
+  /** Where we are reached. */
+  get address(): Endpoint {
+    return this.#options.transport.local
+  }
+
+  /** Live transactions, lingering ones included. */
+  get transactions(): number {
+    return this.#core.layer.size
+  }
+
+  /** Live dialogs, early ones of callers and those whose BYE is under way included. */
+  get dialogs(): number {
+    return this.#core.dialogs
+  }
+
+  /** Messages that could not be read so far. */
+  get malformed(): number {
+    return this.#core.layer.malformed
+  }
+
+  /** Places a call. Events may come before this returns only for errors of sending; otherwise later. */
+  call(options: CallOptions, onEvent: (event: CallEvent) => void): OutgoingCall {
+    const call: OutgoingCall = new OutgoingCall(this.#core, options, onEvent, () =>
+      this.#outgoing.delete(call),
+    )
+    this.#outgoing.add(call)
+    return call
+  }
+
+  /** Ends a dialog of another process by its record; `onDone` hears the final code, null for none. */
+  sendBye(
+    record: DialogRecord,
+    credentials: Credentials | null,
+    onDone: (sipCode: number | null) => void,
+  ): void {
+    const dialog = Dialog.ofRecord(record)
+    if (!dialog || this.#core.find(dialog.key)) return onDone(null)
+    const auth = credentials && new DigestClient(credentials, this.#core.random)
+    const session = new Session(this.#core, dialog, auth, () => {})
+    session.bye(undefined, onDone)
+  }
+
+  /** Asks a peer whether it is alive; any final response is its code, null for silence. */
+  options(uri: string, via: Endpoint, onDone: (sipCode: number | null) => void): void {
+    const { contact, random } = this.#core
+    const request = composeRequest({
+      method: 'OPTIONS',
+      uri,
+      from: `<${contact}>;tag=${randomHex(random, 8)}`,
+      to: `<${uri}>`,
+      callId: `${randomHex(random, 12)}@${this.address.address}`,
+      cseq: 1,
+      contact,
+      routes: [],
+      fields: [['accept', 'application/sdp']],
+      body: null,
+    })
+    this.#core.layer.request(request, via, {
+      onResponse: (response) => {
+        if (response.status >= 200) onDone(response.status)
+      },
+      onFailure: () => onDone(null),
+    })
+  }
+
+  /** Hangs up every call, waits a moment for the answers, and gives everything back. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    for (const call of this.#outgoing) call.cancel()
+    for (const user of this.#core.users()) user.shutDown()
+    const { clock } = this.#core
+    const untilMs = clock.monotonicMs() + CLOSE_GRACE_MS
+    const never = new AbortController().signal
+    while ((this.#core.layer.waiting || this.#outgoing.size > 0) && clock.monotonicMs() < untilMs) {
+      await clock.sleep(CLOSE_POLL_MS, never)
+    }
+    for (const call of this.#outgoing) call.drop()
+    for (const user of this.#core.users()) user.drop()
+    this.#core.layer.close()
+    await this.#options.transport.close()
+  }
+
+  #admits(request: SipRequest, source: Endpoint): boolean {
+    if (this.#options.admits === undefined || this.#options.admits(source)) return true
+    return this.#core.find(keyOf(request)) !== undefined
+  }
+
+  #onInvite(transaction: InviteServer): void {
+    const { request } = transaction
+    if (hasToTag(request)) return this.#inDialog(transaction)
+    // No extension is supported that a caller could insist on (section 8.2.2.3).
+    const required = request.headers.list('require')
+    if (required.length > 0) {
+      const fields = [['unsupported', required.join(', ')]] as const
+      return transaction.respond(composeResponse(request, 420, { fields }))
+    }
+    const { onCall } = this.#options
+    if (!onCall || this.#closing) return transaction.respond(composeResponse(request, 480))
+    const call = new IncomingCall(this.#core, transaction)
+    this.#incoming.set(transaction, call)
+    onCall(call)
+  }
+
+  #onRequest(transaction: PlainServer): void {
+    const { request } = transaction
+    if (hasToTag(request)) return this.#inDialog(transaction)
+    if (request.method === 'OPTIONS') {
+      const { contact } = this.#core
+      const fields = [['accept', 'application/sdp']] as const
+      return transaction.respond(composeResponse(request, 200, { contact, fields }))
+    }
+    transaction.respond(composeResponse(request, this.#outsideCode(request.method)))
+  }
+
+  /** Why a request outside of a dialog is refused. */
+  #outsideCode(method: string): number {
+    if (method === 'BYE' || method === 'NOTIFY' || method === 'UPDATE' || method === 'INFO') {
+      return 481
+    }
+    return KNOWN_METHODS.has(method) ? 405 : 501
+  }
+
+  #inDialog(transaction: InviteServer | PlainServer): void {
+    const { request } = transaction
+    const user = this.#core.find(keyOf(request))
+    if (user) return user.onRequest(transaction)
+    transaction.respond(composeResponse(request, KNOWN_METHODS.has(request.method) ? 481 : 501))
+  }
+
+  #onCancel(transaction: PlainServer, invite: InviteServer | null): void {
+    const { request } = transaction
+    transaction.respond(composeResponse(request, invite ? 200 : 481))
+    if (invite) this.#incoming.get(invite)?.onCancel(request)
+  }
+
+  /** A 2xx without a transaction: repeated in a live dialog, or the late answer of a call that was given up. */
+  #onStray(response: SipResponse, source: Endpoint): void {
+    const callId = response.headers.get('call-id')!
+    const localTag = tagOf(response.headers.get('from')!)
+    const key = dialogKey(callId, localTag, tagOf(response.headers.get('to')!))
+    const user = this.#core.find(key)
+    if (user) return user.onRepeatedAnswer()
+    if (!this.#core.wasAbandoned(callId, localTag)) return
+    const session = new Session(this.#core, Dialog.ofCaller(response, source), null, () => {})
+    session.acknowledge(cseqOf(response).number, [])
+    session.bye()
+  }
+}
+
+function hasToTag(request: SipRequest): boolean {
+  return tagOf(request.headers.get('to')!) !== ''
+}
+
+/** The dialog that a request of the peer belongs to. */
+function keyOf(request: SipRequest): string {
+  const { headers } = request
+  return dialogKey(headers.get('call-id')!, tagOf(headers.get('to')!), tagOf(headers.get('from')!))
+}
