@@ -2,6 +2,7 @@
 export * from './assert.ts'
 export * from './cancel.ts'
 export { SimClock, SystemClock, drain, type Clock, type Timer } from './clock.ts'
+export * from './deferred.ts'
 export * from './ids.ts'
 export * from './log.ts'
 export * from './mailbox.ts'

@@ -48,4 +48,9 @@ export class Mailbox<T> {
       }
     })
   }
+
+  /** Empties the mailbox: everything that nobody will take any more. */
+  takeAll(): T[] {
+    return this.#items.splice(0)
+  }
 }

@@ -3,6 +3,7 @@
 // Rules of the port: every row belongs to a tenant (workspace + environment), and a read with another tenant finds
 // nothing. Instants are epoch milliseconds. Money is integer cents. Whatever must be true together is written in one
 // `attempt`. Lists are newest first.
+import type { Connection, HangupCause } from '@saperly/contract'
 import type { Environment } from '@saperly/network'
 
 export interface Tenant {
@@ -65,7 +66,7 @@ export type Sealed = string
 export interface ConnectionRow extends Tenant {
   id: string
   mode: 'hosted' | 'manual'
-  settings: Record<string, unknown>
+  settings: Omit<Connection, 'id' | 'createdAt'>
   llmApiKey: Sealed | null
   /** MCP tokens by server URL. */
   mcpTokens: Record<string, Sealed>
@@ -109,7 +110,7 @@ export interface CallRow extends Tenant {
   rateCentsPerMin: number
   durationSec: number | null
   costCents: number | null
-  hangupCause: string | null
+  hangupCause: HangupCause | null
   sipCode: number | null
   q850Cause: number | null
   recordingPath: string | null

@@ -1,0 +1,124 @@
+// An inbound call from the ringing trunk to the session: the other short opening of the same thing as place.ts.
+import type { NetworkEvent } from '@saperly/network'
+import { audit } from '../consent/trail.ts'
+import type { CallRow, ConnectionRow, NumberRow, Tables, Tenant } from '../store/port.ts'
+import type { CallDeps } from './deps.ts'
+import { finish } from './finish.ts'
+import { firstSliceCents } from './funds.ts'
+import type { Placement } from './place.ts'
+
+export type Incoming = Extract<NetworkEvent, { type: 'incoming' }>
+
+/** What becomes of an incoming call: a session, or a SIP refusal. `call` is what was recorded, if anything was. */
+export type Answer =
+  | { taken: true; placement: Placement }
+  | { taken: false; sipCode: number; call: CallRow | null }
+
+const NOT_FOUND = 404
+const TEMPORARILY_UNAVAILABLE = 480
+const SERVICE_UNAVAILABLE = 503
+
+/** Finds who is called, reserves like an outbound call, and records it; without funds it is `rejected`. */
+export async function answer(deps: CallDeps, incoming: Incoming): Promise<Answer> {
+  const { tables } = deps.store
+  const number = await tables.numbers.findActive(incoming.environment, incoming.to)
+  if (!number) return { taken: false, sipCode: NOT_FOUND, call: null }
+  const tenant = { workspaceId: number.workspaceId, environment: number.environment }
+  const connection = number.connectionId
+    ? await tables.connections.get(tenant, number.connectionId)
+    : null
+  if (!connection) return { taken: false, sipCode: TEMPORARILY_UNAVAILABLE, call: null }
+
+  const call = newCall(deps, tenant, incoming, number, connection)
+  const held = await deps.store.transaction(async (tables) => {
+    await tables.calls.insert(call)
+    await recordReceived(deps, tables, tenant, call)
+    return tables.ledger.reserve({
+      tenant,
+      callId: call.id,
+      keyId: null,
+      amountCents: firstSliceCents(call.rateCentsPerMin, call.maxDurationSec),
+      at: call.createdAt,
+    })
+  })
+  deps.timeline.announce(call.id)
+  deps.committed()
+  if (held.ok) return { taken: true, placement: { call, number, connection } }
+
+  const rejected = await finish(deps, call, 'abandon', {
+    measuredMs: null,
+    reportedSec: null,
+    cause: 'insufficient_funds',
+    sipCode: SERVICE_UNAVAILABLE,
+    q850Cause: null,
+    recordingPath: null,
+    hasTranscript: false,
+  })
+  return { taken: false, sipCode: SERVICE_UNAVAILABLE, call: rejected }
+}
+
+async function recordReceived(
+  deps: CallDeps,
+  tables: Tables,
+  tenant: Tenant,
+  call: CallRow,
+): Promise<void> {
+  const { id: callId, numberId, connectionId, from, to, createdAt: at } = call
+  await deps.timeline.record(tables, callId, 'initiated', { from, to, direction: call.direction })
+  await tables.outbox.emit({
+    tenant,
+    eventType: 'call.received',
+    payload: { callId, numberId, connectionId, from, to },
+    at,
+    nextId: () => deps.ids.next('dlv'),
+  })
+  await audit(tables, deps.ids, {
+    tenant,
+    eventType: 'call.received',
+    targetType: 'call',
+    targetId: callId,
+    actor: 'peer',
+    data: { from, to, numberId },
+    at,
+  })
+}
+
+function newCall(
+  deps: CallDeps,
+  tenant: Tenant,
+  incoming: Incoming,
+  number: NumberRow,
+  connection: ConnectionRow,
+): CallRow {
+  const createdAt = deps.clock.now()
+  return {
+    ...tenant,
+    id: incoming.callId,
+    numberId: number.id,
+    keyId: null,
+    connectionId: connection.id,
+    direction: 'inbound',
+    from: incoming.from,
+    to: number.phoneNumber,
+    state: 'queued',
+    status: 'initiated',
+    recognizer: deps.network.recognizer,
+    rateCentsPerMin: deps.rates.rateFor(incoming.from, connection.mode),
+    durationSec: null,
+    costCents: null,
+    hangupCause: null,
+    sipCode: null,
+    q850Cause: null,
+    recordingPath: null,
+    hasTranscript: false,
+    instructions: null,
+    metadata: {},
+    ringTimeoutSec: 0,
+    maxDurationSec: connection.settings.maxDurationSec,
+    dialog: null,
+    heartbeatAt: createdAt,
+    createdAt,
+    answeredAt: null,
+    endedAt: null,
+  }
+}

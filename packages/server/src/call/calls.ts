@@ -1,0 +1,262 @@
+// All calls of this process: opens a session for each, and brings to it what the API and the network have to say.
+import { join } from 'node:path'
+import { failure, type FailureOf } from '@saperly/contract'
+import { deferred, fail, ok, type Deferred, type Result, type Timer } from '@saperly/kernel'
+import type { NetworkEvent } from '@saperly/network'
+import { mayDial, numberIn } from '../consent/destination.ts'
+import { disclosureOf } from '../consent/disclosure.ts'
+import type { CallRow, EventRow, Tenant } from '../store/port.ts'
+import { answer, type Incoming } from './answer.ts'
+import type { CallDeps } from './deps.ts'
+import { finish } from './finish.ts'
+import { type CallPlan, talkOptions } from './plan.ts'
+import { place, type Placement } from './place.ts'
+import type { Calls, PlaceFailure, PlaceRequest } from './port.ts'
+import { Session } from './session.ts'
+import { persist } from './timeline.ts'
+
+/** How often live calls say that their process is alive; a crash bills at most this much too little. */
+export const HEARTBEAT_MS = 5_000
+/** How long a sandbox phone may take to reach the platform. */
+const SANDBOX_CALL_LIMIT_MS = 10_000
+
+export class CallRegistry implements Calls {
+  readonly #deps: CallDeps
+  readonly #sessions = new Map<string, Session>()
+  readonly #running = new Set<Promise<void>>()
+  /** Sandbox calls asked for through the API, waiting to come in. */
+  readonly #expected = new Map<string, Deferred<CallRow | null>>()
+  #heartbeat: Timer | null = null
+  #draining = false
+
+  constructor(deps: CallDeps) {
+    this.#deps = deps
+    deps.network.subscribe((event) => this.#onNetwork(event))
+    this.#beat()
+  }
+
+  get live(): number {
+    return this.#sessions.size
+  }
+
+  drain(): void {
+    this.#draining = true
+  }
+
+  /** Ends every live call and waits until each is final. */
+  async close(): Promise<void> {
+    this.drain()
+    for (const session of this.#sessions.values()) void session.end('process_lost', null)
+    while (this.#running.size > 0) await Promise.all(this.#running)
+    this.#heartbeat?.cancel()
+  }
+
+  async place(request: PlaceRequest): Promise<Result<CallRow, PlaceFailure>> {
+    if (this.#draining) return fail(failure('Unavailable', { reason: 'draining' }))
+    const placed = await place(this.#deps, request)
+    if (!placed.ok) return placed
+    const session = await this.#open(placed.value)
+    return session.placed()
+  }
+
+  async end(
+    tenant: Tenant,
+    callId: string,
+    durationSec: number | null,
+  ): Promise<Result<CallRow, FailureOf<'CallNotFound'>>> {
+    const call = await this.#find(tenant, callId)
+    if (!call) return fail(failure('CallNotFound', { callId }))
+    const session = this.#sessions.get(callId)
+    return ok(session ? await session.end('api_end', durationSec) : call)
+  }
+
+  async transfer(tenant: Tenant, callId: string, to: string): ReturnType<Calls['transfer']> {
+    const { session, failed } = await this.#live(tenant, callId)
+    if (failed) return fail(failed)
+    const refused = await this.#mayTransfer(tenant, to)
+    if (refused) return fail(refused)
+    return (await session.transfer(to)) ?? fail(notActive(session.call))
+  }
+
+  async speak(
+    tenant: Tenant,
+    callId: string,
+    text: string,
+    interrupt: boolean,
+  ): ReturnType<Calls['speak']> {
+    const { session, failed } = await this.#live(tenant, callId)
+    if (failed) return fail(failed)
+    const spoken = await session.speak(text, interrupt)
+    return spoken ? ok(session.call) : fail(notActive(session.call))
+  }
+
+  async sendDtmf(tenant: Tenant, callId: string, digits: string): ReturnType<Calls['sendDtmf']> {
+    const { session, failed } = await this.#live(tenant, callId)
+    if (failed) return fail(failed)
+    const sent = await session.sendDigits(digits)
+    return sent ? ok(session.call) : fail(notActive(session.call))
+  }
+
+  async sandboxCall(
+    request: Parameters<Calls['sandboxCall']>[0],
+  ): ReturnType<Calls['sandboxCall']> {
+    const { key, from, toNumberId: numberId, script } = request
+    if (this.#draining) return fail(failure('Unavailable', { reason: 'draining' }))
+    const visible = key.numberScope === null || key.numberScope.includes(numberId)
+    const number = visible ? await this.#deps.store.tables.numbers.get(key, numberId) : null
+    if (!number || number.releasedAt !== null) return fail(failure('NumberNotFound', { numberId }))
+    if (!number.connectionId) return fail(failure('NumberHasNoConnection', { numberId }))
+
+    const callId = this.#deps.ids.next('call')
+    const received = deferred<CallRow | null>()
+    this.#expected.set(callId, received)
+    const limit = this.#deps.clock.schedule(SANDBOX_CALL_LIMIT_MS, () => received.resolve(null))
+    this.#deps.network.post({ type: 'sandboxCall', callId, from, to: number.phoneNumber, script })
+    const call = await received.promise
+    limit.cancel()
+    this.#expected.delete(callId)
+    if (call) return ok(call)
+    const reason = 'the sandbox phone did not get through'
+    return fail(
+      failure('CallStartFailed', { callId, reason, hangupCause: 'carrier_silent', sipCode: null }),
+    )
+  }
+
+  follow(callId: string, afterId: string | null, signal: AbortSignal): AsyncIterable<EventRow> {
+    return this.#deps.timeline.follow(callId, afterId, signal)
+  }
+
+  // --- sessions ---------------------------------------------------------------------------------------------------
+
+  /** Starts the living part of a call; the first thing that it does is to dial, or to answer. */
+  async #open(placement: Placement): Promise<Session> {
+    const { call } = placement
+    const plan = await this.#plan(placement)
+    const session = new Session(this.#deps, call, plan)
+    this.#sessions.set(call.id, session)
+    const running = session
+      .run()
+      .catch((error: unknown) => this.#giveUp(session, error))
+      .finally(() => {
+        this.#sessions.delete(call.id)
+        this.#running.delete(running)
+      })
+    this.#running.add(running)
+    return session
+  }
+
+  async #plan({ call, number, connection }: Placement): Promise<CallPlan> {
+    const { settings } = connection
+    const workspace = await this.#deps.store.tables.workspaces.get(call.workspaceId)
+    return {
+      connectionId: connection.id,
+      mode: connection.mode,
+      settings,
+      disclosure: disclosureOf(settings, {
+        direction: call.direction,
+        workspaceName: workspace?.name ?? 'us',
+        recorded: settings.recordingEnabled,
+      }),
+      talk: talkOptions(settings),
+      recordTo: settings.recordingEnabled
+        ? join(this.#deps.policy.recordingsDir, `${call.id}.wav`)
+        : null,
+      callerIdName: number.callerIdName,
+    }
+  }
+
+  /** A session that failed is a bug or a lasting fault: the peer is not left on the line, nor the hold open. */
+  async #giveUp(session: Session, error: unknown): Promise<void> {
+    const { log, network } = this.#deps
+    const { call } = session
+    log.error('call.session.failed', { callId: call.id }, error)
+    network.post({ type: 'hangUp', callId: call.id })
+    const talkedMs = call.answeredAt === null ? null : this.#deps.clock.now() - call.answeredAt
+    const end = {
+      measuredMs: talkedMs,
+      reportedSec: null,
+      cause: 'process_lost' as const,
+      sipCode: null,
+      q850Cause: null,
+      recordingPath: null,
+      hasTranscript: true,
+    }
+    if (call.state === 'ended') return
+    await persist(this.#deps, () => finish(this.#deps, call, 'abandon', end)).catch(
+      (fault: unknown) => log.error('call.abandon.failed', { callId: call.id }, fault),
+    )
+  }
+
+  #onNetwork(event: NetworkEvent): void {
+    if (event.type === 'incoming') void this.#onIncoming(event)
+    else this.#sessions.get(event.callId)?.onNetwork(event)
+  }
+
+  async #onIncoming(incoming: Incoming): Promise<void> {
+    const { network, log } = this.#deps
+    const { callId } = incoming
+    const refuse = (sipCode: number): void => network.post({ type: 'reject', callId, sipCode })
+    if (this.#draining) return refuse(503)
+    try {
+      const outcome = await answer(this.#deps, incoming)
+      if (outcome.taken) await this.#open(outcome.placement)
+      else refuse(outcome.sipCode)
+      this.#expected.get(callId)?.resolve(outcome.taken ? outcome.placement.call : outcome.call)
+    } catch (error) {
+      log.error('call.incoming.failed', { callId }, error)
+      refuse(500)
+    }
+  }
+
+  #beat(): void {
+    this.#heartbeat = this.#deps.clock.schedule(HEARTBEAT_MS, () => {
+      const ids = [...this.#sessions.keys()]
+      const beat =
+        ids.length === 0
+          ? Promise.resolve()
+          : this.#deps.store.tables.calls.heartbeat(ids, this.#deps.clock.now())
+      beat.catch((error: unknown) => this.#deps.log.error('call.heartbeat.failed', {}, error))
+      this.#beat()
+    })
+  }
+
+  // --- looking up -------------------------------------------------------------------------------------------------
+
+  #find(tenant: Tenant, callId: string): Promise<CallRow | null> {
+    return this.#deps.store.tables.calls.get(tenant, callId)
+  }
+
+  async #live(
+    tenant: Tenant,
+    callId: string,
+  ): Promise<
+    | { session: Session; failed: null }
+    | { session: null; failed: FailureOf<'CallNotFound' | 'CallNotActive'> }
+  > {
+    const call = await this.#find(tenant, callId)
+    if (!call) return { session: null, failed: failure('CallNotFound', { callId }) }
+    const session = this.#sessions.get(callId)
+    return session ? { session, failed: null } : { session: null, failed: notActive(call) }
+  }
+
+  /** Opt-out and allowed destination of the target are checked as for a call (contract, "Transferring a call"). */
+  async #mayTransfer(
+    tenant: Tenant,
+    to: string,
+  ): Promise<FailureOf<'RecipientOptedOut' | 'DestinationNotAllowed'> | null> {
+    const { policy, rates, store } = this.#deps
+    const destination = {
+      countries: policy.allowedCountries,
+      hasExplicitRate: (e164: string) => rates.isPriced(e164),
+    }
+    const dial = mayDial(destination, tenant.environment, to)
+    if (!dial.ok) return dial.failure
+    const number = numberIn(to)
+    if (number === null || !(await store.tables.consent.isOptedOut(tenant, number))) return null
+    return failure('RecipientOptedOut', { to: number })
+  }
+}
+
+function notActive(call: CallRow): FailureOf<'CallNotActive'> {
+  return failure('CallNotActive', { callId: call.id, status: call.status })
+}

@@ -1,0 +1,31 @@
+// What every file of this folder stands on, joined in app.ts.
+import type { Clock, Ids, Log } from '@saperly/kernel'
+import type { Network } from '@saperly/network'
+import type { Brains } from '../brain/port.ts'
+import type { RateDeck } from '../ledger/rate.ts'
+import type { Store } from '../store/port.ts'
+import type { Timeline } from './timeline.ts'
+
+/** What an operator may set about calls. */
+export interface CallPolicy {
+  /** Countries that may be called, ISO 3166, or null for all. */
+  allowedCountries: readonly string[] | null
+  /** How long the consent lasts that an answered inbound call implies, milliseconds. */
+  impliedConsentMs: number
+  /** Where recordings are written, absolute. */
+  recordingsDir: string
+}
+
+export interface CallDeps {
+  store: Store
+  network: Network
+  brains: Brains
+  timeline: Timeline
+  rates: RateDeck
+  policy: CallPolicy
+  clock: Clock
+  ids: Ids
+  log: Log
+  /** Something was committed: deliveries may be due, audit rows wait for their chain. */
+  committed: () => void
+}

@@ -1,0 +1,105 @@
+// The last transaction of a call: final state, bill, event, audit and webhooks, all or nothing.
+import { assert } from '@saperly/kernel'
+import { audit } from '../consent/trail.ts'
+import type { CallRow, Tables } from '../store/port.ts'
+import type { CallDeps } from './deps.ts'
+import { liveStates, nextState, type CallEvent } from './machine.ts'
+import { outcomeOf, type Ending } from './outcome.ts'
+
+export interface Finish extends Omit<Ending, 'maxDurationSec' | 'rateCentsPerMin'> {
+  sipCode: number | null
+  q850Cause: number | null
+  recordingPath: string | null
+  hasTranscript: boolean
+}
+
+/**
+ * Makes the call final, resolves its hold, and queues exactly one `call.completed` or `call.failed`. Null when the
+ * call was final before (somebody else finished it): then nothing is written.
+ */
+export async function finish(
+  deps: CallDeps,
+  call: CallRow,
+  event: CallEvent & ('networkEnded' | 'abandon'),
+  end: Finish,
+): Promise<CallRow | null> {
+  assert(nextState(call.state, event) === 'ended', 'only a live call can be finished')
+  const outcome = outcomeOf({
+    ...end,
+    maxDurationSec: call.maxDurationSec,
+    rateCentsPerMin: call.rateCentsPerMin,
+  })
+  const at = deps.clock.now()
+  const row = await deps.store.transaction(async (tables) => {
+    const bill = await settle(tables, call, outcome.costCents, at)
+    const final = await tables.calls.change(call.id, liveStates, {
+      state: 'ended',
+      status: outcome.status,
+      durationSec: outcome.durationSec,
+      // What was really taken: a reported duration can cost more than balance and caps allow.
+      costCents: bill.takenCents,
+      hangupCause: outcome.hangupCause,
+      sipCode: end.sipCode,
+      q850Cause: end.q850Cause,
+      recordingPath: end.recordingPath,
+      hasTranscript: end.hasTranscript,
+      endedAt: at,
+    })
+    if (!final) return null
+    await tell(deps, tables, final, bill.shortfallCents)
+    return final
+  })
+  if (row) {
+    deps.timeline.announce(row.id)
+    deps.committed()
+  }
+  return row
+}
+
+async function settle(
+  tables: Tables,
+  call: CallRow,
+  costCents: number,
+  at: number,
+): Promise<{ takenCents: number; shortfallCents: number }> {
+  const nothing = { takenCents: 0, shortfallCents: 0 }
+  if (costCents > 0) return (await tables.ledger.settle(call.id, costCents, at)) ?? nothing
+  await tables.ledger.release(call.id, at)
+  return nothing
+}
+
+async function tell(
+  deps: CallDeps,
+  tables: Tables,
+  call: CallRow,
+  shortfallCents: number,
+): Promise<void> {
+  const at = deps.clock.now()
+  const tenant = { workspaceId: call.workspaceId, environment: call.environment }
+  const result = {
+    status: call.status,
+    durationSec: call.durationSec,
+    costCents: call.costCents,
+    hangupCause: call.hangupCause,
+  }
+  await deps.timeline.record(tables, call.id, 'ended', { ...result, sipCode: call.sipCode })
+  await audit(tables, deps.ids, {
+    tenant,
+    eventType: 'call.ended',
+    targetType: 'call',
+    targetId: call.id,
+    actor: 'platform',
+    data: { ...result, ...(shortfallCents > 0 ? { shortfallCents } : {}) },
+    at,
+  })
+  const emit = (eventType: string, payload: Record<string, unknown>): Promise<number> =>
+    tables.outbox.emit({ tenant, eventType, payload, at, nextId: () => deps.ids.next('dlv') })
+  await emit(call.status === 'completed' ? 'call.completed' : 'call.failed', {
+    callId: call.id,
+    ...result,
+    from: call.from,
+    to: call.to,
+  })
+  if (call.recordingPath) await emit('call.recording.saved', { callId: call.id })
+  if (call.hasTranscript) await emit('call.transcript.ready', { callId: call.id })
+}

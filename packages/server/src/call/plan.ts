@@ -1,0 +1,27 @@
+// How one call talks: its connection's settings as they stood when it was placed, with the call's own on top.
+import type { Connection } from '@saperly/contract'
+import type { TalkOptions } from '@saperly/network'
+
+export type ConnectionSettings = Omit<Connection, 'id' | 'createdAt'>
+
+export interface CallPlan {
+  connectionId: string
+  mode: 'hosted' | 'manual'
+  settings: ConnectionSettings
+  /** What the disclosure says, or null when compliance is turned off. */
+  disclosure: string | null
+  talk: TalkOptions
+  /** Absolute path of the WAV, or null. */
+  recordTo: string | null
+  callerIdName: string | null
+}
+
+export function talkOptions(settings: ConnectionSettings): TalkOptions {
+  return {
+    language: settings.language,
+    voice: settings.tts?.voiceId ?? null,
+    phrases: settings.stt.phrases,
+    endpointingMs: settings.turnTaking.endpointingMs,
+    interruptible: settings.turnTaking.interruptible,
+  }
+}

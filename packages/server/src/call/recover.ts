@@ -1,0 +1,34 @@
+// After a crash: every call that the last process left unfinished is ended at the carrier, billed, and told, once.
+import type { DialogRecord } from '@saperly/network'
+import type { CallRow } from '../store/port.ts'
+import type { CallDeps } from './deps.ts'
+import { finish } from './finish.ts'
+
+/**
+ * Ends what no process runs any more. A connected call is settled as `completed` up to its last heartbeat, the others
+ * are released as `failed`. Run before new calls are taken. Returns how many calls were ended.
+ */
+export async function recover(deps: CallDeps): Promise<number> {
+  const calls = await deps.store.tables.calls.unfinished()
+  for (const call of calls) await recoverCall(deps, call)
+  return calls.length
+}
+
+async function recoverCall(deps: CallDeps, call: CallRow): Promise<void> {
+  if (call.dialog) {
+    deps.network.post({ type: 'bye', callId: call.id, dialog: call.dialog as DialogRecord })
+  }
+  const turns = await deps.store.tables.transcripts.list(call.id)
+  const measuredMs =
+    call.answeredAt === null ? null : Math.max(1, call.heartbeatAt - call.answeredAt)
+  const finished = await finish(deps, call, 'abandon', {
+    measuredMs,
+    reportedSec: null,
+    cause: 'process_lost',
+    sipCode: null,
+    q850Cause: null,
+    recordingPath: null,
+    hasTranscript: turns.length > 0,
+  })
+  deps.log.info('call.recovered', { callId: call.id, status: finished?.status ?? null })
+}

@@ -1,0 +1,20 @@
+// The ledger's no in the contract's words.
+import { failure, type FailureOf } from '@saperly/contract'
+import type { LedgerRefusal } from '../store/port.ts'
+
+export function refusalFailure(
+  refusal: LedgerRefusal,
+): FailureOf<'InsufficientFunds' | 'SpendLimitExceeded' | 'ConcurrencyLimited'> {
+  switch (refusal.reason) {
+    case 'insufficient_funds': {
+      const { balanceCents, requestedCents } = refusal
+      return failure('InsufficientFunds', { balanceCents, requestedCents })
+    }
+    case 'spend_limit': {
+      const { limitCents, priorSpendCents, requestedCents } = refusal
+      return failure('SpendLimitExceeded', { limitCents, priorSpendCents, requestedCents })
+    }
+    case 'concurrency':
+      return failure('ConcurrencyLimited', { limit: refusal.limit, active: refusal.active })
+  }
+}

@@ -1,0 +1,387 @@
+// The living part of one call: everything that happens to it, in one order, inside one scope.
+//
+// Network events, API requests, directives and timers all become steps in one mailbox; a step runs alone and to its end.
+// The scope ends when the call is final: then no timer, no question to the brain and no subscription of it is left.
+import { failure, type FailureOf, type HangupCause } from '@saperly/contract'
+import { assert, deferred, ok, type Result, type Scope, withScope } from '@saperly/kernel'
+import type { NetworkEvent } from '@saperly/network'
+import type { Brain } from '../brain/port.ts'
+import { revokeConsent } from '../consent/consent.ts'
+import { optOut } from '../consent/opt-out.ts'
+import type { CallPatch, CallRow, Tenant } from '../store/port.ts'
+import { Conversation } from './conversation.ts'
+import type { CallDeps } from './deps.ts'
+import { finish } from './finish.ts'
+import { watchFunds } from './funds.ts'
+import type { CallEvent } from './machine.ts'
+import type { CallPlan } from './plan.ts'
+import { type CallLog, persist, type TimelineType } from './timeline.ts'
+import { Steps } from './steps.ts'
+import { TransferRequest } from './transfer.ts'
+import { transition } from './transition.ts'
+
+/** How long the network may take to report the end of a call that we ended. */
+const END_LIMIT_MS = 45_000
+
+export class Session {
+  readonly plan: CallPlan
+  readonly #deps: CallDeps
+  readonly #tenant: Tenant
+  readonly #steps: Steps
+  readonly #log: CallLog
+  readonly #accepted = deferred<void>()
+  readonly #final = deferred<CallRow>()
+  #call: CallRow
+  #scope: Scope | null = null
+  #brain: Brain | null = null
+  #conversation: Conversation | null = null
+  #transfer: TransferRequest | null = null
+  /** What to call the end, when it was our doing. */
+  #cause: HangupCause | null = null
+  #reportedSec: number | null = null
+  #recordingPath: string | null = null
+  #failureReason: string | null = null
+
+  constructor(deps: CallDeps, call: CallRow, plan: CallPlan) {
+    this.#deps = deps
+    this.#call = call
+    this.plan = plan
+    this.#tenant = { workspaceId: call.workspaceId, environment: call.environment }
+    this.#log = deps.timeline.open(call.id)
+    this.#steps = new Steps(deps.clock)
+  }
+
+  get call(): CallRow {
+    return this.#call
+  }
+
+  /** Runs the call to its end; rejects only with a bug or a lasting fault. */
+  async run(): Promise<void> {
+    try {
+      await withScope(null, this.#deps.clock, async (scope) => {
+        this.#scope = scope
+        scope.defer('log', () => this.#log.flushed())
+        scope.defer('brain', () => this.#brain?.close())
+        await this.#begin()
+        await this.#steps.runUntil(() => this.#call.state === 'ended', scope.signal)
+      })
+    } catch (error) {
+      this.#accepted.reject(error)
+      this.#final.reject(error)
+      throw error
+    }
+  }
+
+  /** The two openings: one asks the carrier, the other takes its call. From here on they are the same. */
+  async #begin(): Promise<void> {
+    const { network } = this.#deps
+    const { id: callId, direction, environment, from, to, ringTimeoutSec } = this.#call
+    const { talk, recordTo, callerIdName } = this.plan
+    if (direction === 'inbound') {
+      await this.#move('ring', {}, 'ringing', {})
+      return network.post({ type: 'answer', callId, talk, recordTo })
+    }
+    await this.#move('dial', {}, null, {})
+    const ringTimeoutMs = ringTimeoutSec * 1000
+    const leg = { callId, environment, from, to, callerIdName, ringTimeoutMs, talk, recordTo }
+    network.post({ type: 'dial', ...leg })
+  }
+
+  /** Resolves when the carrier has decided: rings, answered, or the call is over. Returns why it could not start. */
+  async placed(): Promise<Result<CallRow, FailureOf<'CallStartFailed'>>> {
+    await this.#accepted.promise
+    const call = this.#call
+    if (call.state !== 'ended' || call.status !== 'failed') return ok(call)
+    const hangupCause = call.hangupCause ?? 'carrier_refused'
+    const reason = this.#failureReason ?? hangupCause
+    const { id: callId, sipCode } = call
+    return {
+      ok: false,
+      failure: failure('CallStartFailed', { callId, reason, hangupCause, sipCode }),
+    }
+  }
+
+  /** The final row, once there is one. */
+  finished(): Promise<CallRow> {
+    return this.#final.promise
+  }
+
+  // --- what the API may ask ---------------------------------------------------------------------------------------
+
+  /** Ends the call; resolves with its final row. The longest report of several counts. */
+  async end(cause: HangupCause, reportedSec: number | null): Promise<CallRow> {
+    void this.#steps.add(() => {
+      if (reportedSec !== null) this.#reportedSec = Math.max(this.#reportedSec ?? 0, reportedSec)
+      return this.#hangUp(cause)
+    })
+    return this.finished()
+  }
+
+  /** Resolves when the carrier has taken or refused the transfer; null: the call is not connected. */
+  async transfer(to: string): Promise<Result<CallRow, FailureOf<'TransferFailed'>> | null> {
+    const request = await this.#steps.ask(() => this.#beginTransfer(to), null)
+    if (!request) return null
+    const refusal = await request.answered
+    if (!refusal) return ok(this.#call)
+    return { ok: false, failure: failure('TransferFailed', { callId: this.#call.id, ...refusal }) }
+  }
+
+  /** False when the call is not connected. */
+  speak(text: string, interrupt: boolean): Promise<boolean> {
+    return this.#steps.ask(() => this.#talking((talk) => talk.speak(text, interrupt)), false)
+  }
+
+  sendDigits(digits: string): Promise<boolean> {
+    return this.#steps.ask(
+      () =>
+        this.#talking((talk) => {
+          this.#log.event('dtmf', { digits, direction: 'sent' })
+          talk.sendDigits(digits)
+        }),
+      false,
+    )
+  }
+
+  /** Something happened to this call in the network. */
+  onNetwork(event: NetworkEvent): void {
+    void this.#steps.add(() => this.#onNetwork(event))
+  }
+
+  // --- the network's events ---------------------------------------------------------------------------------------
+
+  async #onNetwork(event: NetworkEvent): Promise<void> {
+    switch (event.type) {
+      case 'accepted':
+        return this.#accepted.resolve()
+      case 'ringing':
+        await this.#move('ring', {}, 'ringing', { sipCode: event.sipCode })
+        return
+      case 'answered':
+        return this.#onAnswered(event)
+      case 'dialog':
+        await persist(this.#deps, () =>
+          this.#deps.store.tables.calls.change(this.#call.id, [this.#call.state], {
+            dialog: event.dialog,
+          }),
+        )
+        return
+      case 'transferAccepted':
+        return this.#transfer?.accepted()
+      case 'transferred':
+        this.#cause = 'transferred'
+        this.#log.event('transfer', { outcome: 'answered', sipCode: event.sipCode })
+        return this.#transfer?.accepted()
+      case 'transferFailed': {
+        const { reason, sipCode } = event
+        this.#log.event('transfer', { outcome: 'failed', reason, sipCode })
+        this.#transfer?.failed({ reason, sipCode })
+        this.#transfer = null
+        return this.#conversation?.transferFailed(reason, sipCode)
+      }
+      case 'recordingSaved':
+        this.#recordingPath = event.path
+        return
+      case 'ended':
+        return this.#onEnded(event)
+      case 'incoming':
+        return
+      case 'speaking':
+      case 'spoke':
+      case 'turn':
+      case 'resumed':
+      case 'digits':
+      case 'digitsSent':
+      case 'silence':
+        return this.#conversation?.onTalk(event)
+    }
+  }
+
+  async #onAnswered(event: Extract<NetworkEvent, { type: 'answered' }>): Promise<void> {
+    this.#accepted.resolve()
+    const { dialog, recognizer, at } = event
+    const answered = await this.#move(
+      'answer',
+      { dialog, recognizer, answeredAt: at },
+      'answered',
+      { recognizer },
+    )
+    if (!answered) return
+    await this.#startTalking()
+    this.#watchFunds()
+    this.#steps.after(this.#call.maxDurationSec * 1000, () => this.#hangUp('max_duration'))
+  }
+
+  async #onEnded(event: Extract<NetworkEvent, { type: 'ended' }>): Promise<void> {
+    const ours = event.cause === 'local_hangup' || event.cause === 'cancelled'
+    const cause = ours ? (this.#cause ?? 'cancelled') : this.#theirCause(event.cause)
+    this.#failureReason = event.reason
+    await this.#finish('networkEnded', {
+      measuredMs: event.measuredMs,
+      cause,
+      sipCode: event.sipCode,
+      q850Cause: event.q850Cause,
+    })
+  }
+
+  #theirCause(cause: Extract<NetworkEvent, { type: 'ended' }>['cause']): HangupCause {
+    assert(cause !== 'local_hangup', 'a hang-up of ours has a cause of ours')
+    return cause
+  }
+
+  // --- what the session does --------------------------------------------------------------------------------------
+
+  /** A transition with all that belongs to it; false when it has no consequence in this state. */
+  async #move(
+    event: CallEvent,
+    patch: CallPatch,
+    type: TimelineType | null,
+    data: Record<string, unknown>,
+  ): Promise<boolean> {
+    const row = await transition(this.#deps, this.#call, event, patch, type, data)
+    if (row) this.#call = row
+    return row !== null
+  }
+
+  async #startTalking(): Promise<void> {
+    const { brains, network, clock, ids } = this.#deps
+    const { id: callId, connectionId, numberId, direction, from, to } = this.#call
+    const instructions = this.#call.instructions ?? this.plan.settings.instructions
+    this.#brain = await brains.attach({
+      callId,
+      tenant: this.#tenant,
+      connectionId,
+      numberId,
+      direction,
+      from,
+      to,
+      instructions,
+      onDirective: (directive) =>
+        void this.#steps.add(() => this.#conversation?.onUnasked(directive)),
+    })
+    if (this.#brain.kind === 'demo') this.#log.event('machine', { brain: 'demo' })
+    this.#conversation = new Conversation({
+      plan: this.plan,
+      brain: this.#brain,
+      log: this.#log,
+      clock,
+      ids,
+      callId,
+      opening: { direction, from, to, instructions },
+      hooks: {
+        enqueue: (step) => this.#steps.add(step),
+        fork: (name, body) => this.#scope?.fork(name, body),
+        post: (command) => network.post({ callId, ...command }),
+        hangUp: (cause) => void this.#steps.add(() => this.#hangUp(cause)),
+        transfer: (target) => void this.#steps.add(() => this.#beginTransfer(target)),
+        optOut: (how) => this.#optOut(how),
+      },
+    })
+    this.#conversation.open()
+  }
+
+  #talking(act: (conversation: Conversation) => void): boolean {
+    if (this.#call.state !== 'connected' || !this.#conversation) return false
+    act(this.#conversation)
+    return true
+  }
+
+  async #hangUp(cause: HangupCause): Promise<void> {
+    if (!(await this.#move('end', {}, null, { cause }))) return
+    this.#cause = cause
+    this.#deps.network.post({ type: 'hangUp', callId: this.#call.id })
+    this.#steps.after(END_LIMIT_MS, () =>
+      // The network owes us an end; without one the bill must still be closed.
+      this.#finish('abandon', {
+        measuredMs: this.#talkedMs(),
+        cause,
+        sipCode: null,
+        q850Cause: null,
+      }),
+    )
+  }
+
+  #beginTransfer(to: string): TransferRequest | null {
+    if (this.#call.state !== 'connected') return null
+    if (this.#transfer) return TransferRequest.refused('another transfer is under way')
+    this.#transfer = new TransferRequest()
+    this.#log.event('transfer', { outcome: 'asked', to })
+    this.#deps.network.post({ type: 'transfer', callId: this.#call.id, to })
+    return this.#transfer
+  }
+
+  async #optOut(how: { text: string } | { digit: string }): Promise<void> {
+    const { store, ids, clock, committed } = this.#deps
+    const peerNumber = this.#call.direction === 'outbound' ? this.#call.to : this.#call.from
+    const source = 'digit' in how ? 'digit' : 'speech'
+    const at = clock.now()
+    const peer = { tenant: this.#tenant, peerNumber, actor: 'peer' as const, at }
+    await persist(this.#deps, () =>
+      store.transaction(async (tables) => {
+        await revokeConsent(tables, ids, { ...peer, numberId: this.#call.numberId, optOut: false })
+        await optOut(tables, ids, { ...peer, source })
+      }),
+    )
+    committed()
+  }
+
+  // --- money ------------------------------------------------------------------------------------------------------
+
+  #talkedMs(): number | null {
+    const { answeredAt } = this.#call
+    return answeredAt === null ? null : Math.max(0, this.#deps.clock.now() - answeredAt)
+  }
+
+  #watchFunds(): void {
+    const { store, clock, committed } = this.#deps
+    watchFunds(this.#call, {
+      talkedMs: () => this.#talkedMs() ?? 0,
+      after: (delayMs, step) => this.#steps.after(delayMs, step),
+      extend: async (cents) => {
+        const extended = await persist(this.#deps, () =>
+          store.tables.ledger.extend(this.#call.id, cents, clock.now()),
+        )
+        committed()
+        return extended.ok
+      },
+      warn: (secondsLeft) => {
+        this.#log.event('funds_low', { secondsLeft })
+        this.#conversation?.warnOfFunds(secondsLeft)
+      },
+      cut: () => void this.#steps.add(() => this.#hangUp('insufficient_funds')),
+    })
+  }
+
+  async #finish(
+    event: 'networkEnded' | 'abandon',
+    end: {
+      measuredMs: number | null
+      cause: HangupCause
+      sipCode: number | null
+      q850Cause: number | null
+    },
+  ): Promise<void> {
+    this.#transfer?.failed({ reason: 'the call has ended', sipCode: null })
+    await this.#log.flushed()
+    const row = await persist(this.#deps, () =>
+      finish(this.#deps, this.#call, event, {
+        ...end,
+        reportedSec: this.#reportedSec,
+        recordingPath: this.#recordingPath,
+        hasTranscript: this.#log.turns > 0,
+      }),
+    )
+    const { store } = this.#deps
+    const final = row ?? (await store.tables.calls.get(this.#tenant, this.#call.id))
+    assert(final?.state === 'ended', 'a finished call is final')
+    this.#call = final
+    this.#conversation?.ended({
+      type: 'call_ended',
+      status: final.status,
+      durationSec: final.durationSec ?? 0,
+      costCents: final.costCents ?? 0,
+      hangupCause: final.hangupCause ?? 'expired',
+    })
+    this.#accepted.resolve()
+    this.#final.resolve(final)
+  }
+}

@@ -1,0 +1,162 @@
+// What happened on a call, in order: written to the store, followed live.
+import { cancelledBy, type Clock, type Ids, type Log, Fault } from '@saperly/kernel'
+import type { EventRow, Store, Tables, TurnRow } from '../store/port.ts'
+
+/** Timeline words of the contract. */
+export type TimelineType =
+  | 'initiated'
+  | 'ringing'
+  | 'answered'
+  | 'disclosure'
+  | 'turn'
+  | 'speak'
+  | 'interrupted'
+  | 'dtmf'
+  | 'transfer'
+  | 'machine'
+  | 'funds_low'
+  | 'ended'
+
+/** How often a write is tried again while the database is away, a second apart. */
+export const WRITE_RETRIES = 120
+const RETRY_DELAY_MS = 1_000
+
+export interface TimelineDeps {
+  store: Store
+  clock: Clock
+  ids: Ids
+  log: Log
+}
+
+/** Events of all calls of this process: recorded by whoever changes a call, followed by whoever watches one. */
+export class Timeline {
+  readonly #deps: TimelineDeps
+  readonly #watchers = new Map<string, Set<() => void>>()
+
+  constructor(deps: TimelineDeps) {
+    this.#deps = deps
+  }
+
+  /** Writes one event inside the caller's transaction; `announce` follows the commit. */
+  async record(
+    tables: Tables,
+    callId: string,
+    type: TimelineType,
+    data: Record<string, unknown>,
+  ): Promise<void> {
+    const { ids, clock } = this.#deps
+    await tables.events.append({ id: ids.next('evt'), callId, type, at: clock.now(), data })
+  }
+
+  /** Wakes the followers of a call: something was committed. */
+  announce(callId: string): void {
+    for (const wake of this.#watchers.get(callId) ?? []) wake()
+  }
+
+  /** An ordered log for one call, whose writer does not wait for the disk. */
+  open(callId: string): CallLog {
+    return new CallLog(this.#deps, this, callId)
+  }
+
+  /** Events after `afterId`, then live ones, until `ended` or until `signal` aborts (then it throws Cancelled). */
+  async *follow(
+    callId: string,
+    afterId: string | null,
+    signal: AbortSignal,
+  ): AsyncIterable<EventRow> {
+    // The store is the queue: a wake-up only says that there is something to read, so nothing can overflow or be lost.
+    let stale = true
+    let wake = (): void => {}
+    const onEvent = (): void => {
+      stale = true
+      wake()
+    }
+    const watchers = this.#watchers.get(callId) ?? new Set()
+    this.#watchers.set(callId, watchers.add(onEvent))
+    const onAbort = (): void => wake()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      let lastId = afterId
+      for (;;) {
+        stale = false
+        for (const row of await this.#deps.store.tables.events.list(callId, lastId)) {
+          if (signal.aborted) throw cancelledBy(signal)
+          lastId = row.id
+          yield row
+          if (row.type === 'ended') return
+        }
+        if (signal.aborted) throw cancelledBy(signal)
+        if (!stale) {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      watchers.delete(onEvent)
+      if (watchers.size === 0) this.#watchers.delete(callId)
+    }
+  }
+}
+
+/** Events and transcript turns of one call, written one after the other behind the talking. */
+export class CallLog {
+  readonly #deps: TimelineDeps
+  readonly #timeline: Timeline
+  readonly #callId: string
+  #last: Promise<void> = Promise.resolve()
+  #position = 0
+
+  constructor(deps: TimelineDeps, timeline: Timeline, callId: string) {
+    this.#deps = deps
+    this.#timeline = timeline
+    this.#callId = callId
+  }
+
+  /** Number of transcript turns so far. */
+  get turns(): number {
+    return this.#position
+  }
+
+  event(type: TimelineType, data: Record<string, unknown>): void {
+    const { ids, clock, store } = this.#deps
+    const row = { id: ids.next('evt'), callId: this.#callId, type, at: clock.now(), data }
+    this.#write(() => store.tables.events.append(row))
+  }
+
+  turn(turn: Omit<TurnRow, 'callId' | 'position'>): void {
+    const row = { ...turn, callId: this.#callId, position: this.#position++ }
+    this.#write(() => this.#deps.store.tables.transcripts.append(row))
+  }
+
+  /** Resolves when everything handed over is in the store. */
+  flushed(): Promise<void> {
+    return this.#last
+  }
+
+  #write(body: () => Promise<void>): void {
+    this.#last = this.#last.then(async () => {
+      await persist(this.#deps, body)
+      this.#timeline.announce(this.#callId)
+    })
+    // Whoever flushes sees the fault; nobody flushing must not crash the process in between.
+    this.#last.catch(() => undefined)
+  }
+}
+
+/** Runs a write, trying again while the database is away: a call that talks outlives a short outage. */
+export async function persist<T>(
+  deps: { clock: Clock; log: Log },
+  body: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await body()
+    } catch (error) {
+      if (!(error instanceof Fault) || !error.retryable || attempt > WRITE_RETRIES) throw error
+      deps.log.warn('store.write.retry', { attempt })
+      await deps.clock.sleep(RETRY_DELAY_MS, new AbortController().signal)
+    }
+  }
+}

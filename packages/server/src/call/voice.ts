@@ -1,0 +1,199 @@
+// What a call says: utterances in order, what of them was heard, and what waits for silence to happen.
+import type { Ids } from '@saperly/kernel'
+import type { TalkCommand, TalkEvent } from '@saperly/network'
+import type { CallLog } from './timeline.ts'
+
+type Spoke = Extract<TalkEvent, { type: 'spoke' }>
+type Speaking = Extract<TalkEvent, { type: 'speaking' }>
+
+/** Who speaks: the brain, the platform's disclosure, or a platform phrase (filler, apology, warning). */
+export type Speaker = 'agent' | 'disclosure' | 'platform'
+
+/** How long the parts of an answer took, in milliseconds, as far as they are known before it is spoken. */
+export interface AnswerTiming {
+  endpointingMs: number
+  brainMs: number
+}
+
+interface Utterance {
+  id: string
+  /** The event that it answers, or null. */
+  answering: string | null
+  speaker: Speaker
+  text: string
+  /** More text of it may follow. */
+  open: boolean
+  timing: AnswerTiming | null
+  started: Speaking | null
+  /** Its `speak` event has been written. */
+  logged: boolean
+}
+
+export interface SayOptions {
+  answering: string | null
+  speaker: Speaker
+  more: boolean
+  interruptible: boolean
+  voice: string | null
+  timing: AnswerTiming | null
+}
+
+/** How many utterances one call may have queued; a brain that floods beyond is not listened to. */
+export const MAX_QUEUED_UTTERANCES = 200
+
+export class Voice {
+  readonly #post: (command: TalkCommand) => void
+  readonly #ids: Ids
+  readonly #log: CallLog
+  readonly #queued = new Map<string, Utterance>()
+  #waiting: { answering: string | null; run: () => void }[] = []
+
+  constructor(deps: { post: (command: TalkCommand) => void; ids: Ids; log: CallLog }) {
+    this.#post = deps.post
+    this.#ids = deps.ids
+    this.#log = deps.log
+  }
+
+  /** Nothing is being said or waits to be. */
+  get idle(): boolean {
+    return this.#queued.size === 0
+  }
+
+  /** The disclosure is still being said. */
+  get disclosing(): boolean {
+    return [...this.#queued.values()].some(({ speaker }) => speaker === 'disclosure')
+  }
+
+  /** Says `text`, or more of the utterance that the same answer left open. False when too much is queued. */
+  say(text: string, options: SayOptions): boolean {
+    const open = this.#openOf(options.answering)
+    if (!open && this.#queued.size >= MAX_QUEUED_UTTERANCES) return false
+    const utterance = open ?? this.#begin(options)
+    utterance.text = utterance.text === '' ? text : `${utterance.text} ${text}`.trim()
+    utterance.open = options.more
+    this.#post({
+      type: 'speak',
+      utteranceId: utterance.id,
+      text,
+      more: options.more,
+      interruptible: options.interruptible && options.speaker !== 'disclosure',
+      protected: options.speaker === 'disclosure',
+      voice: options.voice,
+    })
+    this.#report(utterance)
+    return true
+  }
+
+  /** The answer is complete: an utterance that was left open for more text gets its end. */
+  complete(answering: string): void {
+    const open = this.#openOf(answering)
+    if (!open) return
+    open.open = false
+    this.#post({
+      type: 'speak',
+      utteranceId: open.id,
+      text: '',
+      more: false,
+      interruptible: true,
+      protected: false,
+      voice: null,
+    })
+    this.#report(open)
+  }
+
+  /** Drops all that may be dropped; the network reports each as `stopped`. */
+  stop(): void {
+    this.#post({ type: 'stop' })
+  }
+
+  /** Runs `run` once nothing is being said any more; at once when nothing is. */
+  whenIdle(answering: string | null, run: () => void): void {
+    if (this.idle) run()
+    else this.#waiting.push({ answering, run })
+  }
+
+  /** Forgets what an interrupted answer wanted to do after speaking. */
+  forget(answering: string): void {
+    this.#waiting = this.#waiting.filter((wait) => wait.answering !== answering)
+  }
+
+  /** The first packet of an utterance is on its way. */
+  onSpeaking(event: Speaking): void {
+    const utterance = this.#queued.get(event.utteranceId)
+    if (!utterance) return
+    utterance.started = event
+    this.#report(utterance)
+  }
+
+  /** An utterance is over: it goes into the transcript as it was heard. Returns the event it answered. */
+  onSpoke(event: Spoke): { answering: string | null; speaker: Speaker } | null {
+    const utterance = this.#queued.get(event.utteranceId)
+    if (!utterance) return null
+    this.#queued.delete(event.utteranceId)
+    utterance.open = false
+    if (utterance.started) this.#report(utterance)
+    if (utterance.speaker !== 'platform' && (utterance.started || event.heard !== '')) {
+      this.#log.turn({
+        role: utterance.speaker === 'disclosure' ? 'disclosure' : 'agent',
+        text: utterance.text,
+        heardText: event.heard,
+        startedAt: event.startedAt,
+        endedAt: event.endedAt,
+        interrupted: event.outcome === 'interrupted',
+      })
+    }
+    if (this.idle) {
+      const ready = this.#waiting
+      this.#waiting = []
+      for (const { run } of ready) run()
+    }
+    return { answering: utterance.answering, speaker: utterance.speaker }
+  }
+
+  #begin(options: SayOptions): Utterance {
+    const utterance: Utterance = {
+      id: this.#ids.next('req'),
+      answering: options.answering,
+      speaker: options.speaker,
+      text: '',
+      open: options.more,
+      timing: options.timing,
+      started: null,
+      logged: false,
+    }
+    this.#queued.set(utterance.id, utterance)
+    return utterance
+  }
+
+  #openOf(answering: string | null): Utterance | null {
+    if (answering === null) return null
+    for (const utterance of this.#queued.values()) {
+      if (utterance.answering === answering && utterance.open) return utterance
+    }
+    return null
+  }
+
+  /** Writes the timeline event once: when the whole text is known and its first packet has been sent. */
+  #report(utterance: Utterance): void {
+    if (utterance.logged || utterance.open || !utterance.started) return
+    utterance.logged = true
+    const { text, timing, answering, started } = utterance
+    if (utterance.speaker === 'disclosure') {
+      this.#log.event('disclosure', { text })
+      return
+    }
+    const latencyMs = timing && {
+      endpointing: Math.round(timing.endpointingMs),
+      brain: Math.round(timing.brainMs),
+      speech: Math.round(started.speechMs),
+      wire: Math.round(started.wireMs),
+      total: Math.round(timing.endpointingMs + timing.brainMs + started.speechMs + started.wireMs),
+    }
+    this.#log.event('speak', {
+      text,
+      answering,
+      speaker: utterance.speaker,
+      ...(latencyMs ? { latencyMs } : {}),
+    })
+  }
+}
