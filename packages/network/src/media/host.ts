@@ -1,0 +1,148 @@
+// The host of media sessions: carries out MediaCommands for a set of legs, in a worker thread or in the main one.
+import { Fault, type Clock, type Log, type Random } from '@saperly/kernel'
+import { Pacer } from '../rtp/pacer.ts'
+import { PortPool, type PortRange } from '../rtp/ports.ts'
+import type { Udp } from '../rtp/udp.ts'
+import type { SpeechService } from '../speech/port.ts'
+import type { MediaCommand, MediaEvent, MediaPlaneOptions } from './port.ts'
+import { MediaSession, type SessionDeps } from './session.ts'
+import type { TalkFactory } from './talk-factory.ts'
+
+/** Legs of one host; about twice what one core carries. */
+export const MAX_SESSIONS = 1200
+
+export interface HostOptions {
+  /** This host's own slice, or null for any free ports of the system. */
+  ports: PortRange | null
+  recognizer: 'phrases' | 'free'
+  timeouts: Pick<MediaPlaneOptions, 'firstPacketTimeoutMs' | 'packetTimeoutMs'>
+}
+
+export interface HostDeps {
+  clock: Clock
+  random: Random
+  log: Log
+  udp: Udp
+  speech: SpeechService
+  createTalk: TalkFactory
+  emit: (event: MediaEvent) => void
+}
+
+/** A leg from `open` to `closed`; `session` is null while its ports are being bound. */
+interface Leg {
+  session: MediaSession | null
+  /** Ends when the leg has been opened or has failed. */
+  opening: Promise<void>
+  ending: boolean
+}
+
+type Open = MediaCommand & { type: 'open' }
+
+export class MediaHost {
+  readonly #options: HostOptions
+  readonly #deps: HostDeps
+  readonly #pacer: Pacer
+  readonly #ports: PortPool | null
+  readonly #legs = new Map<string, Leg>()
+  readonly #ends = new Set<Promise<void>>()
+  #closing = false
+
+  constructor(options: HostOptions, deps: HostDeps) {
+    this.#options = options
+    this.#deps = deps
+    this.#pacer = new Pacer(deps.clock)
+    this.#ports = options.ports && new PortPool(options.ports, deps.clock)
+  }
+
+  get sessions(): number {
+    return this.#legs.size
+  }
+
+  /** Carries out one command. Commands for a leg that isn't there (any more) are ignored. */
+  post(command: MediaCommand): void {
+    if (command.type === 'open') return this.#open(command)
+    const leg = this.#legs.get(command.legId)
+    if (leg === undefined || leg.ending) return
+    if (command.type === 'close') return this.#end(command.legId, leg)
+    // Before `opened` nothing but `close` is to be expected; what comes anyway waits for it.
+    if (leg.session === null) {
+      void leg.opening.then(() => this.post(command))
+    } else if (command.type === 'connect') {
+      leg.session.connect(command.agreement)
+    } else {
+      leg.session.command(command.command)
+    }
+  }
+
+  /** Ends every leg (each reports `closed`). The speech service is its giver's to close. */
+  async close(): Promise<void> {
+    this.#closing = true
+    for (const [legId, leg] of this.#legs) if (!leg.ending) this.#end(legId, leg)
+    await Promise.all(this.#ends)
+  }
+
+  #open(command: Open): void {
+    const { legId } = command
+    if (this.#legs.has(legId)) return this.#fail(legId, 'leg_exists')
+    if (this.#closing) return this.#fail(legId, 'media_closing')
+    if (this.#legs.size >= MAX_SESSIONS) return this.#fail(legId, 'media_full')
+    const leg: Leg = { session: null, opening: Promise.resolve(), ending: false }
+    this.#legs.set(legId, leg)
+    leg.opening = this.#bind(command, leg)
+  }
+
+  async #bind(command: Open, leg: Leg): Promise<void> {
+    const { legId } = command
+    try {
+      leg.session = await MediaSession.open(command, this.#sessionDeps(legId))
+      if (leg.ending) return
+      const { port } = leg.session
+      this.#deps.emit({ type: 'opened', legId, port, recognizer: this.#options.recognizer })
+    } catch (error) {
+      this.#deps.log.error('media.open_failed', { legId }, error)
+      this.#legs.delete(legId)
+      this.#fail(legId, error instanceof Fault ? error.message : 'media_error')
+    }
+  }
+
+  #end(legId: string, leg: Leg): void {
+    leg.ending = true
+    const end = this.#close(legId, leg).finally(() => this.#ends.delete(end))
+    this.#ends.add(end)
+  }
+
+  async #close(legId: string, leg: Leg): Promise<void> {
+    await leg.opening
+    // Opening failed: `failed` was this leg's last event.
+    if (leg.session === null) return
+    const closed = await leg.session.close()
+    this.#legs.delete(legId)
+    this.#deps.emit(closed)
+  }
+
+  #fail(legId: string, reason: string): void {
+    this.#deps.emit({ type: 'failed', legId, reason })
+  }
+
+  #sessionDeps(legId: string): SessionDeps {
+    const { clock, random, log, udp, speech, createTalk, emit } = this.#deps
+    return {
+      clock,
+      random,
+      log,
+      udp,
+      speech,
+      createTalk,
+      ports: this.#ports,
+      pacer: this.#pacer,
+      timeouts: this.#options.timeouts,
+      onEvent: emit,
+      onError: (error) => {
+        log.error('media.turn_failed', { legId }, error)
+        this.#fail(legId, 'media_error')
+        const leg = this.#legs.get(legId)
+        if (leg && !leg.ending) this.#end(legId, leg)
+      },
+    }
+  }
+}

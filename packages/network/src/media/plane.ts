@@ -1,0 +1,234 @@
+// The media plane of one node: legs spread over media worker threads, with one speech worker behind them all.
+import { MessageChannel } from 'node:worker_threads'
+import type { Clock, Fault, Log, Random } from '@saperly/kernel'
+import { repairWav, wavDurationMs, WAV_HEADER_BYTES } from '../record/wav.ts'
+import { slicePorts } from '../rtp/ports.ts'
+import { LegListeners } from './listeners.ts'
+import {
+  writeMessage,
+  type FromMediaWorker,
+  type SpeechWorkerData,
+  type MediaWorkerData,
+  type ToMediaWorker,
+  type ToSpeechWorker,
+} from './messages.ts'
+import type {
+  MediaCommand,
+  MediaEvent,
+  MediaPlane,
+  MediaPlaneOptions,
+  RecordingFile,
+} from './port.ts'
+import { Thread } from './thread.ts'
+
+/** A thread that crashes more often than this in a minute is not started again. */
+const MAX_RESTARTS = 5
+const RESTART_WINDOW_MS = 60_000
+const MEDIA_ENTRY = new URL('./worker.ts', import.meta.url)
+const SPEECH_ENTRY = new URL('../speech/worker.ts', import.meta.url)
+const NO_STATS = { packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitterMs: 0 }
+
+export interface MediaPlaneDeps {
+  clock: Clock
+  random: Random
+  log: Log
+}
+
+type MediaThread = Thread<ToMediaWorker, FromMediaWorker>
+type SpeechThread = Thread<ToSpeechWorker, never>
+
+interface Leg {
+  worker: MediaWorker
+  recordTo: string | null
+  opened: boolean
+}
+
+interface MediaWorker {
+  readonly data: MediaWorkerData
+  readonly legs: Map<string, Leg>
+  readonly restarts: RestartLimit
+  /** Null when it has crashed too often. */
+  thread: MediaThread | null
+}
+
+/** What an engine is able to hear. */
+export function recognizerOf(engine: MediaPlaneOptions['engine']): 'phrases' | 'free' {
+  return engine === 'tone' ? 'free' : 'phrases'
+}
+
+/** Starts the threads of a media plane. `close` joins them all. */
+export function createMediaPlane(options: MediaPlaneOptions, deps: MediaPlaneDeps): MediaPlane {
+  return new ThreadedPlane(options, deps)
+}
+
+class ThreadedPlane implements MediaPlane {
+  readonly #deps: MediaPlaneDeps
+  readonly #engine: MediaPlaneOptions['engine']
+  readonly #listeners = new LegListeners()
+  readonly #legs = new Map<string, Leg>()
+  readonly #workers: MediaWorker[]
+  readonly #speechRestarts: RestartLimit
+  readonly #repairs = new Set<Promise<void>>()
+  #speech: SpeechThread | null
+  #closed: Promise<void> | null = null
+
+  constructor(options: MediaPlaneOptions, deps: MediaPlaneDeps) {
+    this.#deps = deps
+    this.#engine = options.engine
+    this.#speechRestarts = new RestartLimit(deps.clock)
+    this.#speech = this.#startSpeech()
+    const { firstPacketTimeoutMs, packetTimeoutMs } = options
+    const slices = options.ports && slicePorts(options.ports, options.workers)
+    this.#workers = Array.from({ length: options.workers }, (_, i) => {
+      const data: MediaWorkerData = {
+        engine: options.engine,
+        ports: slices?.[i] ?? null,
+        recognizer: recognizerOf(options.engine),
+        timeouts: { firstPacketTimeoutMs, packetTimeoutMs },
+      }
+      return { data, legs: new Map(), restarts: new RestartLimit(deps.clock), thread: null }
+    })
+    for (const worker of this.#workers) this.#startMedia(worker)
+  }
+
+  get sessions(): number {
+    return this.#legs.size
+  }
+
+  post(command: MediaCommand): void {
+    const worker =
+      command.type === 'open' ? this.#place(command) : this.#legs.get(command.legId)?.worker
+    worker?.thread?.post({ type: 'command', command })
+  }
+
+  subscribe(legId: string, listener: (event: MediaEvent) => void): () => void {
+    return this.#listeners.add(legId, listener)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#closeAll()
+    return this.#closed
+  }
+
+  async #closeAll(): Promise<void> {
+    const { clock } = this.#deps
+    await Promise.all(
+      this.#workers.map(async (worker) => worker.thread?.stop({ type: 'close' }, clock)),
+    )
+    await this.#speech?.terminate()
+    await Promise.all(this.#repairs)
+  }
+
+  /** Gives a new leg to the worker with the fewest; null when it was refused. */
+  #place(command: MediaCommand & { type: 'open' }): MediaWorker | null {
+    const { legId, recordTo } = command
+    const alive = this.#workers.filter((worker) => worker.thread !== null)
+    const worker = alive.sort((a, b) => a.legs.size - b.legs.size)[0]
+    if (worker === undefined || this.#closed || this.#legs.has(legId)) {
+      const reason = this.#legs.has(legId) ? 'leg_exists' : 'media_unavailable'
+      queueMicrotask(() => this.#listeners.tell({ type: 'failed', legId, reason }))
+      return null
+    }
+    const leg = { worker, recordTo, opened: false }
+    this.#legs.set(legId, leg)
+    worker.legs.set(legId, leg)
+    return worker
+  }
+
+  #onEvent(event: MediaEvent): void {
+    const leg = this.#legs.get(event.legId)
+    if (leg === undefined) return
+    if (event.type === 'opened') leg.opened = true
+    if (event.type === 'closed' || (event.type === 'failed' && !leg.opened)) {
+      this.#forget(event.legId, leg)
+    }
+    this.#listeners.tell(event)
+  }
+
+  #forget(legId: string, leg: Leg): void {
+    this.#legs.delete(legId)
+    leg.worker.legs.delete(legId)
+  }
+
+  #startMedia(worker: MediaWorker): void {
+    const { log } = this.#deps
+    worker.thread = new Thread(MEDIA_ENTRY, worker.data, {
+      message: (message) =>
+        message.type === 'log' ? writeMessage(log, message) : this.#onEvent(message.event),
+      crash: (fault) => this.#onMediaCrash(worker, fault),
+    })
+    this.#connectSpeech(worker.thread)
+  }
+
+  /** Every leg of the thread is lost; what was recorded of it is saved. Then another thread takes its place. */
+  #onMediaCrash(worker: MediaWorker, fault: Fault): void {
+    this.#deps.log.error('media.worker_crashed', { legs: worker.legs.size }, fault)
+    worker.thread = null
+    for (const [legId, leg] of worker.legs) {
+      this.#listeners.tell({ type: 'failed', legId, reason: 'media_worker_crashed' })
+      const end = this.#endCrashed(legId, leg).finally(() => this.#repairs.delete(end))
+      this.#repairs.add(end)
+    }
+    if (this.#closed === null && worker.restarts.allows()) this.#startMedia(worker)
+  }
+
+  async #endCrashed(legId: string, leg: Leg): Promise<void> {
+    const recording = leg.recordTo && (await this.#saveRecording(leg.recordTo))
+    this.#forget(legId, leg)
+    if (!leg.opened) return
+    const saved = recording || null
+    this.#listeners.tell({ type: 'closed', legId, recording: saved, stats: NO_STATS })
+  }
+
+  async #saveRecording(path: string): Promise<RecordingFile | null> {
+    try {
+      const dataBytes = await repairWav(path)
+      if (dataBytes === null) return null
+      return { path, durationMs: wavDurationMs(dataBytes), bytes: WAV_HEADER_BYTES + dataBytes }
+    } catch (error) {
+      this.#deps.log.error('recording.repair_failed', {}, error)
+      return null
+    }
+  }
+
+  #startSpeech(): SpeechThread {
+    const data: SpeechWorkerData = { engine: this.#engine }
+    return new Thread(SPEECH_ENTRY, data, {
+      message: () => {},
+      crash: (fault) => this.#onSpeechCrash(fault),
+    })
+  }
+
+  /** Calls go on: what was just being heard or spoken is lost, and the next sentence finds the new engine. */
+  #onSpeechCrash(fault: Fault): void {
+    this.#deps.log.error('media.speech_crashed', {}, fault)
+    this.#speech = null
+    if (this.#closed || !this.#speechRestarts.allows()) return
+    this.#speech = this.#startSpeech()
+    for (const worker of this.#workers) if (worker.thread) this.#connectSpeech(worker.thread)
+  }
+
+  #connectSpeech(thread: MediaThread): void {
+    const { port1, port2 } = new MessageChannel()
+    this.#speech?.post({ type: 'connect', port: port1 }, [port1])
+    thread.post({ type: 'speech', port: port2 }, [port2])
+  }
+}
+
+/** How often something may be started again. */
+class RestartLimit {
+  readonly #clock: Clock
+  #times: number[] = []
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Counts a restart; false when there were too many of late. */
+  allows(): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    this.#times = this.#times.filter((atMs) => nowMs - atMs < RESTART_WINDOW_MS)
+    this.#times.push(nowMs)
+    return this.#times.length <= MAX_RESTARTS
+  }
+}

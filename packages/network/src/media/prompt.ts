@@ -1,0 +1,30 @@
+// Tells a leg the moment its speech becomes ready, so that the first packet needn't wait for the leg's next turn.
+import type { AudioChunk, Mouth, SpeechService } from '../speech/port.ts'
+
+/** `service`, calling `onReady` with the first chunk of each piece of speech. */
+export function promptSpeech(service: SpeechService, onReady: () => void): SpeechService {
+  const { mouth } = service
+  return {
+    openEars: (options) => service.openEars(options),
+    mouth: {
+      wordTimes: mouth.wordTimes,
+      speak: (text, voice, signal) => announcing(mouth, text, voice, signal, onReady),
+    },
+    close: () => service.close(),
+  }
+}
+
+async function* announcing(
+  mouth: Mouth,
+  text: string,
+  voice: string | null,
+  signal: AbortSignal,
+  onReady: () => void,
+): AsyncGenerator<AudioChunk> {
+  let first = true
+  for await (const chunk of mouth.speak(text, voice, signal)) {
+    if (first) onReady()
+    first = false
+    yield chunk
+  }
+}

@@ -1,0 +1,200 @@
+// One leg's media: RTP in and out, digits, the talking part and the recorder, all moved on by one 20 ms turn.
+import type { Clock, Log, Random } from '@saperly/kernel'
+import { Recorder } from '../record/recorder.ts'
+import { silentFrame } from '../rtp/frame.ts'
+import type { Beat, Pacer } from '../rtp/pacer.ts'
+import type { PortPool } from '../rtp/ports.ts'
+import { RtpStream } from '../rtp/stream.ts'
+import type { Udp } from '../rtp/udp.ts'
+import type { SpeechService } from '../speech/port.ts'
+import type { Talk, TalkCommand, TalkOptions } from '../talk/port.ts'
+import type { MediaAgreement, MediaEvent, MediaPlaneOptions } from './port.ts'
+import { promptSpeech } from './prompt.ts'
+import type { TalkFactory } from './talk-factory.ts'
+
+/** Frames of a stall whose sound is still heard afterwards; older sound is lost. */
+const MAX_HEARD_AFTER_STALL = 50
+
+export interface SessionDeps {
+  clock: Clock
+  random: Random
+  log: Log
+  udp: Udp
+  ports: PortPool | null
+  pacer: Pacer
+  speech: SpeechService
+  createTalk: TalkFactory
+  timeouts: Pick<MediaPlaneOptions, 'firstPacketTimeoutMs' | 'packetTimeoutMs'>
+  onEvent: (event: MediaEvent) => void
+  /** Something in this leg's turn threw; the leg is not to be used any more. */
+  onError: (error: unknown) => void
+}
+
+export interface SessionOptions {
+  legId: string
+  address: string
+  talk: TalkOptions
+  recordTo: string | null
+}
+
+export class MediaSession {
+  readonly #deps: SessionDeps
+  readonly #options: SessionOptions
+  readonly #stream: RtpStream
+  readonly #talk: Talk
+  #recorder: Recorder | null = null
+  #beat: Beat | null = null
+  /** Monotonic time from which the media timeout counts while nothing has been received; null while held. */
+  #expectingSinceMs: number | null = null
+  #lostReported = false
+  #lastHeardAt = 0
+  #closed = false
+
+  private constructor(
+    options: SessionOptions,
+    deps: SessionDeps,
+    parts: { stream: RtpStream; talk: Talk },
+  ) {
+    this.#deps = deps
+    this.#options = options
+    this.#stream = parts.stream
+    this.#talk = parts.talk
+  }
+
+  /** Binds the leg's ports and opens its ears. Rejects with a Fault when there are none. */
+  static async open(options: SessionOptions, deps: SessionDeps): Promise<MediaSession> {
+    const { legId, address } = options
+    const { clock, createTalk } = deps
+    let session: MediaSession | null = null
+    const onDigit = (digit: string): void => session?.digit(digit)
+    const stream = await RtpStream.open(address, { ...deps, onDigit })
+    try {
+      const talk = await createTalk({
+        clock,
+        log: deps.log.child({ legId }),
+        speech: promptSpeech(deps.speech, () => session?.hasten()),
+        options: options.talk,
+        onEvent: (event) => deps.onEvent({ type: 'talk', legId, event }),
+        sendDigits: (digits, done) => session?.sendDigits(digits, done),
+      })
+      session = new MediaSession(options, deps, { stream, talk })
+      return session
+    } catch (error) {
+      await stream.close()
+      throw error
+    }
+  }
+
+  get port(): number {
+    return this.#stream.port
+  }
+
+  /** Starts the stream, or changes it. The media clock and the recording run from the first time on. */
+  connect(agreement: MediaAgreement): void {
+    if (this.#closed) return
+    const { codec, payloadType, dtmfPayloadType, remote, direction } = agreement
+    this.#stream.agree({
+      law: codec,
+      payloadType,
+      dtmfPayloadType,
+      remote,
+      sends: direction === 'sendrecv' || direction === 'sendonly',
+      receives: direction === 'sendrecv' || direction === 'recvonly',
+    })
+    // A peer that holds us may send nothing at all; the timeout counts anew once the hold is over.
+    this.#expectingSinceMs = direction === 'sendrecv' ? this.#deps.clock.monotonicMs() : null
+    if (this.#beat) return
+    if (this.#options.recordTo) {
+      this.#recorder = new Recorder(this.#options.recordTo, this.#deps.log)
+    }
+    this.#beat = this.#deps.pacer.add((skipped) => this.#guardedTurn(skipped))
+  }
+
+  command(command: TalkCommand): void {
+    if (!this.#closed) this.#talk.command(command)
+  }
+
+  /** A digit from the peer, by whatever way it came. */
+  digit(digit: string): void {
+    if (!this.#closed) this.#talk.digit(digit, this.#deps.clock.now())
+  }
+
+  /** Speech has become ready: the next turn comes as early as it may. */
+  hasten(): void {
+    this.#beat?.hasten()
+  }
+
+  /** Queues digits on the wire; `done` is called when they have been sent, or at once when they can't be. */
+  sendDigits(digits: string, done: () => void): void {
+    if (this.#stream.sendDigits(digits, done)) return
+    this.#deps.log.warn('media.digits_refused', { legId: this.#options.legId })
+    // What can't be sent must not hold up what comes after it.
+    queueMicrotask(done)
+  }
+
+  /** Ends talking, sending and recording; resolves when files and sockets are closed. Called once. */
+  async close(): Promise<MediaEvent & { type: 'closed' }> {
+    this.#closed = true
+    this.#beat?.cancel()
+    this.#talk.close()
+    const [recording] = await Promise.all([this.#recorder?.close(), this.#stream.close()])
+    const { legId } = this.#options
+    return { type: 'closed', legId, recording: recording ?? null, stats: this.#stream.stats }
+  }
+
+  /** The boundary that keeps one leg's bug from the other legs of the worker. */
+  #guardedTurn(skipped: number): boolean {
+    try {
+      return this.#turn(skipped)
+    } catch (error) {
+      this.#beat?.cancel()
+      this.#deps.onError(error)
+      return true
+    }
+  }
+
+  #turn(skipped: number): boolean {
+    if (skipped > 0) this.#makeUpFor(skipped)
+    const left = this.#hear()
+    const right = this.#closed
+      ? null
+      : this.#stream.turn(() => this.#talk.play(this.#deps.clock.now()))
+    this.#recorder?.write(left, right)
+    this.#watchSilence()
+    return right === null && !this.#stream.sendingDigits
+  }
+
+  /** After a stall: nothing can be sent for the time gone by, but what came in meanwhile is still heard. */
+  #makeUpFor(skipped: number): void {
+    this.#stream.skip(skipped)
+    for (let i = 0; i < skipped; i++) {
+      this.#recorder?.write(i < MAX_HEARD_AFTER_STALL ? this.#hear() : null, null)
+    }
+  }
+
+  #hear(): Int16Array {
+    const { clock } = this.#deps
+    const { frame, heldMs } = this.#stream.receives
+      ? this.#stream.take()
+      : { frame: silentFrame(), heldMs: 0 }
+    // The frame is dated when it came in, so that the wait in the jitter buffer counts as ours; never backwards.
+    this.#lastHeardAt = Math.max(this.#lastHeardAt, clock.now() - heldMs)
+    if (!this.#closed) this.#talk.hear(frame, this.#lastHeardAt)
+    return frame
+  }
+
+  #watchSilence(): void {
+    if (this.#expectingSinceMs === null) return
+    const { clock, timeouts, onEvent } = this.#deps
+    const receivedMs = this.#stream.lastReceivedMs
+    const sinceMs = Math.max(receivedMs ?? 0, this.#expectingSinceMs)
+    const limitMs = receivedMs === null ? timeouts.firstPacketTimeoutMs : timeouts.packetTimeoutMs
+    const silentMs = clock.monotonicMs() - sinceMs
+    if (silentMs < limitMs) {
+      this.#lostReported = false
+    } else if (!this.#lostReported) {
+      this.#lostReported = true
+      onEvent({ type: 'mediaLost', legId: this.#options.legId, silentMs: Math.round(silentMs) })
+    }
+  }
+}

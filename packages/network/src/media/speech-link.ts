@@ -1,0 +1,126 @@
+// A speech service that outlives the engine behind it: when the speech worker is replaced, open ears move to the new one.
+import type { Ears, EarsEvent, EarsOptions, Mouth, SpeechService } from '../speech/port.ts'
+import type { Expect } from '../talk/port.ts'
+
+/** What an utterance in progress is told when its engine has gone. */
+const ENGINE_LOST = 'engine_lost'
+
+export class SpeechLink implements SpeechService {
+  readonly mouth: Mouth
+  readonly #ears = new Set<LinkedEars>()
+  #service: SpeechService
+
+  constructor(service: SpeechService) {
+    this.#service = service
+    const current = (): Mouth => this.#service.mouth
+    this.mouth = {
+      get wordTimes() {
+        return current().wordTimes
+      },
+      speak: (text, voice, signal) => current().speak(text, voice, signal),
+    }
+  }
+
+  openEars(options: EarsOptions): Ears {
+    const ears = new LinkedEars(options, this.#service, () => this.#ears.delete(ears))
+    this.#ears.add(ears)
+    return ears
+  }
+
+  /** Uses `service` from now on; utterances in progress end with a fault. Resolves when the old one is closed. */
+  async replace(service: SpeechService): Promise<void> {
+    const old = this.#service
+    this.#service = service
+    for (const ears of this.#ears) ears.moveTo(service)
+    await old.close()
+  }
+
+  async close(): Promise<void> {
+    await this.#service.close()
+  }
+}
+
+/** `orphaned`: the utterance was begun at an engine that has gone; it ends with a fault when it is finished. */
+type Utterance = 'none' | 'open' | 'finishing' | 'orphaned'
+
+class LinkedEars implements Ears {
+  readonly #options: EarsOptions
+  readonly #onClose: () => void
+  #inner: Ears
+  #expect: Expect | null = null
+  #state: Utterance = 'none'
+  #utterance = 0
+
+  constructor(options: EarsOptions, service: SpeechService, onClose: () => void) {
+    this.#options = options
+    this.#onClose = onClose
+    this.#inner = this.#openAt(service)
+  }
+
+  get recognizer(): 'phrases' | 'free' {
+    return this.#inner.recognizer
+  }
+
+  expect(expect: Expect): void {
+    this.#expect = expect
+    this.#inner.expect(expect)
+  }
+
+  start(utterance: number): void {
+    this.#utterance = utterance
+    this.#state = 'open'
+    this.#inner.start(utterance)
+  }
+
+  write(frame: Int16Array): void {
+    if (this.#state === 'open') this.#inner.write(frame)
+  }
+
+  finish(): void {
+    if (this.#state === 'orphaned') return this.#reportLost()
+    if (this.#state !== 'open') return
+    this.#state = 'finishing'
+    this.#inner.finish()
+  }
+
+  cancel(): void {
+    if (this.#state !== 'orphaned') this.#inner.cancel()
+    this.#state = 'none'
+  }
+
+  close(): void {
+    this.#onClose()
+    this.#inner.close()
+  }
+
+  moveTo(service: SpeechService): void {
+    this.#inner.close()
+    this.#inner = this.#openAt(service)
+    if (this.#expect) this.#inner.expect(this.#expect)
+    if (this.#state === 'open') this.#state = 'orphaned'
+    if (this.#state === 'finishing') this.#reportLost()
+  }
+
+  #openAt(service: SpeechService): Ears {
+    const inner: Ears = service.openEars({
+      ...this.#options,
+      onEvent: (event) => {
+        // What the old engine still says after the move would be about an utterance already given up.
+        if (inner === this.#inner) this.#pass(event)
+      },
+    })
+    return inner
+  }
+
+  #pass(event: EarsEvent): void {
+    const ends = event.type !== 'partial' && event.utterance === this.#utterance
+    // A fault in the middle of an utterance leaves nothing to be finished.
+    if (ends) this.#state = 'none'
+    this.#options.onEvent(event)
+  }
+
+  #reportLost(): void {
+    this.#state = 'none'
+    this.#options.onEvent({ type: 'fault', utterance: this.#utterance, code: ENGINE_LOST })
+  }
+}

@@ -1,0 +1,204 @@
+// The jitter buffer: turns packets that come late, twice or out of order into one even stream of 20 ms frames.
+//
+// Driven by the media clock: `push` when a packet arrives, `take` once per frame. Audio is kept as segments sorted by
+// timestamp, so any packet time works and reordering needs no step of its own. The play position stands still on an
+// underrun (the delay grows) and jumps a frame when the buffer has been too full for a second (the delay shrinks).
+import { FRAME_MS, FRAME_SAMPLES, SAMPLES_PER_MS, silentFrame } from './frame.ts'
+
+export const MIN_DELAY_MS = 40
+export const MAX_DELAY_MS = 120
+/** More than this in the buffer is a burst after a stall: the oldest is dropped. */
+const MAX_DEPTH_MS = 500
+const MAX_SEGMENTS = 128
+/** A timestamp this far from the newest one begins a new stream. */
+const MAX_JUMP_SAMPLES = 3000 * SAMPLES_PER_MS
+/** After this many frames with an empty buffer the peer is silent; the next packet starts afresh. */
+const IDLE_FRAMES = 5
+/** Frames over which too full a buffer is watched before it is shortened. */
+const TRIM_FRAMES = 50
+/** How fast a peak of lateness is forgotten, and how fast the fastest path may drift, per packet. */
+const PEAK_DECAY_MS = 0.1
+const FLOOR_DRIFT_MS = 0.02
+/** Loudness of the n-th repetition of the last good frame (packet loss concealment). */
+const FADE = [0.9, 0.6, 0.35, 0.15, 0.05]
+
+interface Segment {
+  /** Unwrapped timestamp of the first sample. */
+  at: number
+  pcm: Int16Array
+  arrivedMs: number
+}
+
+export interface Taken {
+  /** `silence`: the peer sends nothing; `concealed`: a frame is missing and was made up. */
+  kind: 'audio' | 'concealed' | 'silence'
+  frame: Int16Array
+  /** How long the frame waited here; 0 when nothing was received for it. */
+  heldMs: number
+}
+
+export interface JitterCounts {
+  late: number
+  duplicate: number
+  concealed: number
+  resets: number
+}
+
+export class JitterBuffer {
+  readonly counts: JitterCounts = { late: 0, duplicate: 0, concealed: 0, resets: 0 }
+  #segments: Segment[] = []
+  #ssrc: number | null = null
+  /** Unwrapped timestamp of the next sample to play; null while the peer is silent. */
+  #playAt: number | null = null
+  #newest = 0
+  /** Lateness of the fastest packets, and how much later the slow ones are. */
+  #floorMs: number | null = null
+  #peakMs = 0
+  #missing = 0
+  #lastGood: Int16Array | null = null
+  #spareMs = Infinity
+  #watched = 0
+
+  /** The delay aimed at, from {@link MIN_DELAY_MS} to {@link MAX_DELAY_MS}, in whole frames. */
+  get targetMs(): number {
+    const wanted = FRAME_MS * Math.ceil((this.#peakMs + FRAME_MS) / FRAME_MS)
+    return Math.min(MAX_DELAY_MS, Math.max(MIN_DELAY_MS, wanted))
+  }
+
+  /** Milliseconds of audio between the play position and the newest sample. */
+  get depthMs(): number {
+    return this.#playAt === null ? 0 : (this.#newest - this.#playAt) / SAMPLES_PER_MS
+  }
+
+  /** Takes the samples of one packet that arrived at `nowMs` (monotonic). */
+  push(packet: { ssrc: number; timestamp: number }, pcm: Int16Array, nowMs: number): void {
+    if (pcm.length === 0) return
+    const at = this.#follow(packet.ssrc, packet.timestamp)
+    const end = at + pcm.length
+    if (this.#playAt === null) this.#start(at)
+    this.#measure(at, nowMs)
+    if (end <= this.#playAt!) {
+      this.counts.late++
+      return
+    }
+    if (!this.#insert({ at, pcm, arrivedMs: nowMs })) return
+    this.#newest = Math.max(this.#newest, end)
+    if (this.depthMs > MAX_DEPTH_MS) this.#playAt = this.#newest - this.targetMs * SAMPLES_PER_MS
+    this.#forgetPlayed()
+  }
+
+  /** The next 20 ms. */
+  take(nowMs: number): Taken {
+    if (this.#playAt === null) return { kind: 'silence', frame: silentFrame(), heldMs: 0 }
+    const from = this.#playAt
+    const frame = silentFrame()
+    let filled = 0
+    let arrivedMs = Infinity
+    for (const segment of this.#segments) {
+      if (segment.at >= from + FRAME_SAMPLES) break
+      filled += copyOverlap(segment, from, frame)
+      arrivedMs = Math.min(arrivedMs, segment.arrivedMs)
+    }
+    if (filled === 0) return this.#conceal()
+    this.#playAt = from + FRAME_SAMPLES
+    this.#forgetPlayed()
+    this.#trim()
+    this.#missing = 0
+    this.#lastGood = frame
+    return { kind: 'audio', frame, heldMs: Math.max(0, nowMs - arrivedMs) }
+  }
+
+  /** Unwraps the timestamp; a new source or a large jump empties the buffer. */
+  #follow(ssrc: number, timestamp: number): number {
+    const at = this.#newest + ((timestamp - (this.#newest >>> 0)) | 0)
+    const jumped = Math.abs(at - this.#newest) > MAX_JUMP_SAMPLES
+    if (ssrc === this.#ssrc && (!jumped || this.#playAt === null)) return at
+    if (this.#ssrc !== null) this.counts.resets++
+    this.#ssrc = ssrc
+    this.#stop()
+    return at
+  }
+
+  /** Begins to play so that the first packet waits between `target` - 20 ms and `target`. */
+  #start(at: number): void {
+    this.#playAt = at - (this.targetMs - FRAME_MS) * SAMPLES_PER_MS
+    this.#newest = at
+    this.#floorMs = null
+    this.#missing = 0
+    this.#watched = 0
+    this.#spareMs = Infinity
+  }
+
+  #stop(): void {
+    this.#segments = []
+    this.#playAt = null
+    this.#lastGood = null
+  }
+
+  #measure(at: number, nowMs: number): void {
+    const latenessMs = nowMs - at / SAMPLES_PER_MS
+    this.#floorMs = Math.min(latenessMs, (this.#floorMs ?? latenessMs) + FLOOR_DRIFT_MS)
+    const decayed = Math.max(0, this.#peakMs - PEAK_DECAY_MS)
+    this.#peakMs = Math.min(MAX_DELAY_MS, Math.max(latenessMs - this.#floorMs, decayed))
+  }
+
+  /** Inserts in order of timestamp, looking from the end; false for a duplicate. */
+  #insert(segment: Segment): boolean {
+    let index = this.#segments.length
+    while (index > 0 && this.#segments[index - 1]!.at > segment.at) index--
+    if (index > 0 && this.#segments[index - 1]!.at === segment.at) {
+      this.counts.duplicate++
+      return false
+    }
+    this.#segments.splice(index, 0, segment)
+    if (this.#segments.length > MAX_SEGMENTS) this.#segments.shift()
+    return true
+  }
+
+  #forgetPlayed(): void {
+    while (this.#segments.length > 0 && endOf(this.#segments[0]!) <= this.#playAt!) {
+      this.#segments.shift()
+    }
+  }
+
+  /** Nothing for this frame: a hole is played over, an empty buffer waits for what may come late. */
+  #conceal(): Taken {
+    if (this.#segments.length > 0) {
+      this.#playAt! += FRAME_SAMPLES
+      // Before the first frame there is nothing to repeat, and nothing was lost: the stream is only filling.
+      if (this.#lastGood === null) return { kind: 'silence', frame: silentFrame(), heldMs: 0 }
+    }
+    const gain = FADE[this.#missing] ?? 0
+    this.#missing++
+    this.counts.concealed++
+    const frame = silentFrame()
+    this.#lastGood?.forEach((sample, i) => (frame[i] = Math.round(sample * gain)))
+    if (this.#segments.length === 0 && this.#missing >= IDLE_FRAMES) this.#stop()
+    return { kind: 'concealed', frame, heldMs: 0 }
+  }
+
+  /** Drops one frame when a second has passed in which more was always waiting than the target asks for. */
+  #trim(): void {
+    this.#spareMs = Math.min(this.#spareMs, this.depthMs - this.targetMs)
+    if (++this.#watched < TRIM_FRAMES) return
+    if (this.#spareMs >= FRAME_MS) {
+      this.#playAt! += FRAME_SAMPLES
+      this.#forgetPlayed()
+    }
+    this.#watched = 0
+    this.#spareMs = Infinity
+  }
+}
+
+function endOf(segment: Segment): number {
+  return segment.at + segment.pcm.length
+}
+
+/** Copies the part of `segment` that falls into the frame beginning at `from`; the number of samples copied. */
+function copyOverlap(segment: Segment, from: number, frame: Int16Array): number {
+  const start = Math.max(segment.at, from)
+  const end = Math.min(endOf(segment), from + FRAME_SAMPLES)
+  if (end <= start) return 0
+  frame.set(segment.pcm.subarray(start - segment.at, end - segment.at), start - from)
+  return end - start
+}

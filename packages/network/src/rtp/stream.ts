@@ -1,0 +1,227 @@
+// One leg's RTP and RTCP: what is sent each 20 ms, what is believed of what arrives, and what is known about it.
+import { randomHex, type Clock, type Random } from '@saperly/kernel'
+import { decodeG711, type Law } from '../codec/g711.ts'
+import { ToneReceiver, ToneSender } from './dtmf.ts'
+import { FRAME_MS } from './frame.ts'
+import { JitterBuffer, type Taken } from './jitter.ts'
+import { parseRtp, type RtpPacket } from './packet.ts'
+import { bindPair, type PortPool, type SocketPair } from './ports.ts'
+import { Reception } from './reception.ts'
+import { middleOfNtp, parseRtcp, writeRtcp, type ReportBlock, type RtcpPacket } from './rtcp.ts'
+import { RtpSender, type SendFormat } from './sender.ts'
+import { SourceLock, type Address } from './source.ts'
+import type { Udp } from './udp.ts'
+
+const RTCP_FRAMES = 5000 / FRAME_MS
+/** Static payload types (RFC 3551) are understood whatever was agreed: some peers answer one law and send the other. */
+const STATIC_LAWS: Record<number, Law | undefined> = { 0: 'PCMU', 8: 'PCMA' }
+/** A sign of life without sound (RFC 3389). */
+const COMFORT_NOISE = 13
+
+/** What both sides agreed on, for one stream. */
+export interface StreamAgreement extends SendFormat {
+  remote: Address
+  sends: boolean
+  receives: boolean
+}
+
+export interface StreamStats {
+  packetsSent: number
+  packetsReceived: number
+  packetsLost: number
+  jitterMs: number
+}
+
+export interface StreamDeps {
+  clock: Clock
+  random: Random
+  udp: Udp
+  /** Null: any free pair of the system. */
+  ports: PortPool | null
+  onDigit: (digit: string) => void
+}
+
+export class RtpStream {
+  readonly #clock: Clock
+  readonly #onDigit: (digit: string) => void
+  readonly #sender: RtpSender
+  readonly #cname: string
+  readonly #jitter = new JitterBuffer()
+  readonly #reception = new Reception()
+  readonly #tonesIn = new ToneReceiver()
+  readonly #tonesOut = new ToneSender()
+  #pair: SocketPair | null = null
+  #agreement: StreamAgreement | null = null
+  #source: SourceLock | null = null
+  #lastReceivedMs: number | null = null
+  #senderReport: { middle: number; atMs: number } | null = null
+  #framesToReport = RTCP_FRAMES
+
+  private constructor(deps: StreamDeps) {
+    this.#clock = deps.clock
+    this.#onDigit = deps.onDigit
+    this.#sender = new RtpSender(deps.clock, deps.random)
+    this.#cname = randomHex(deps.random, 8)
+  }
+
+  /** Binds a port pair of `address`. Rejects with a Fault when there is none. Discards everything until `agree`. */
+  static async open(address: string, deps: StreamDeps): Promise<RtpStream> {
+    const stream = new RtpStream(deps)
+    stream.#pair = await bindPair(deps.udp, address, deps.ports, {
+      rtp: (data, from, port) => stream.#receive(data, from, port),
+      rtcp: (data, from) => stream.#receiveReport(data, from),
+    })
+    return stream
+  }
+
+  /** The even port for RTP. */
+  get port(): number {
+    return this.#pair!.port
+  }
+
+  /** Monotonic time of the last packet that was believed; null before the first. */
+  get lastReceivedMs(): number | null {
+    return this.#lastReceivedMs
+  }
+
+  /** Whether packets may be sent: agreed, and not held. */
+  get sends(): boolean {
+    return this.#agreement?.sends ?? false
+  }
+
+  get receives(): boolean {
+    return this.#agreement?.receives ?? false
+  }
+
+  get sendingDigits(): boolean {
+    return this.#tonesOut.busy
+  }
+
+  get stats(): StreamStats {
+    return {
+      packetsSent: this.#sender.packets,
+      packetsReceived: this.#reception.received,
+      packetsLost: this.#reception.lost,
+      jitterMs: this.#reception.jitterMs,
+    }
+  }
+
+  /** Starts the stream or changes it. A new remote address is learned afresh; a mere hold keeps what was learned. */
+  agree(agreement: StreamAgreement): void {
+    const before = this.#agreement?.remote
+    const { remote } = agreement
+    if (before?.address !== remote.address || before.port !== remote.port) {
+      this.#source = new SourceLock(remote)
+    }
+    this.#agreement = agreement
+  }
+
+  /** The next received 20 ms. */
+  take(): Taken {
+    return this.#jitter.take(this.#clock.monotonicMs())
+  }
+
+  /** Queues digits; false when they can't be sent as they are (see {@link ToneSender.send}). */
+  sendDigits(digits: string, done: () => void): boolean {
+    return this.#tonesOut.send(digits, done)
+  }
+
+  /**
+   * One 20 ms turn: sends a digit's frame if one is due, else what `next` gives (null is silence). While held nothing
+   * is sent and nothing is asked for. Returns the samples that went out, null for silence or nothing.
+   */
+  turn(next: () => Int16Array | null): Int16Array | null {
+    const agreement = this.#agreement
+    if (agreement === null) return null
+    if (--this.#framesToReport <= 0) this.#report([])
+    if (!agreement.sends) {
+      this.#sender.rest()
+      this.#sender.skip(1)
+      return null
+    }
+    const step = this.#tonesOut.next()
+    const pcm = step === null ? next() : null
+    this.#send(step ? this.#sender.tone(agreement, step) : this.#sender.audio(agreement, pcm))
+    return pcm
+  }
+
+  /** Time went by without turns: the timestamp follows it. */
+  skip(frames: number): void {
+    this.#sender.skip(frames)
+  }
+
+  /** Says goodbye and gives the ports back. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#agreement) this.#report([{ type: 'goodbye', ssrcs: [this.#sender.ssrc] }])
+    this.#agreement = null
+    await this.#pair?.close()
+  }
+
+  #send(packet: Uint8Array): void {
+    const { address, port } = this.#source!.target
+    if (port > 0) this.#pair!.rtp.send(packet, port, address)
+  }
+
+  #receive(data: Uint8Array, address: string, port: number): void {
+    const agreement = this.#agreement
+    const packet = agreement && parseRtp(data)
+    if (!packet) return
+    const isTone = packet.payloadType === agreement.dtmfPayloadType
+    const law = isTone ? null : lawOf(packet, agreement)
+    if (!isTone && law === null && packet.payloadType !== COMFORT_NOISE) return
+    if (!this.#source!.accept(packet, address, port)) return
+    const nowMs = this.#clock.monotonicMs()
+    this.#lastReceivedMs = nowMs
+    this.#reception.count(packet, law ? nowMs : null)
+    if (law) this.#jitter.push(packet, decodeG711(law, packet.payload), nowMs)
+    const digit = isTone ? this.#tonesIn.receive(packet) : null
+    if (digit !== null) this.#onDigit(digit)
+  }
+
+  /** Reports count as a sign of life, and are answered with the time since. Only the peer's host is believed. */
+  #receiveReport(data: Uint8Array, address: string): void {
+    if (this.#agreement === null || this.#source!.target.address !== address) return
+    const packets = parseRtcp(data)
+    if (packets === null) return
+    const nowMs = this.#clock.monotonicMs()
+    this.#lastReceivedMs = nowMs
+    for (const packet of packets) {
+      if (packet.type !== 'report' || packet.sender === null) continue
+      this.#senderReport = { middle: middleOfNtp(packet.sender), atMs: nowMs }
+    }
+  }
+
+  /** A compound report: how we send, how we receive, who we are, and what is added. */
+  #report(more: readonly RtcpPacket[]): void {
+    this.#framesToReport = RTCP_FRAMES
+    const { address, port } = this.#source!.target
+    if (port === 0 || port === 0xffff) return
+    const { ssrc } = this.#sender
+    const sender = this.#sender.packets > 0 ? this.#sender.info() : null
+    const packets: RtcpPacket[] = [
+      { type: 'report', ssrc, sender, blocks: this.#blocks() },
+      { type: 'description', ssrc, cname: this.#cname },
+      ...more,
+    ]
+    this.#pair!.rtcp.send(writeRtcp(packets), port + 1, address)
+  }
+
+  #blocks(): ReportBlock[] {
+    const block = this.#reception.report()
+    if (block === null) return []
+    const last = this.#senderReport
+    const sinceMs = last ? this.#clock.monotonicMs() - last.atMs : 0
+    return [
+      {
+        ...block,
+        lastSenderReport: last?.middle ?? 0,
+        delaySinceLastReport: Math.round((sinceMs / 1000) * 65_536),
+      },
+    ]
+  }
+}
+
+function lawOf(packet: RtpPacket, agreement: StreamAgreement): Law | null {
+  if (packet.payloadType === agreement.payloadType) return agreement.law
+  return STATIC_LAWS[packet.payloadType] ?? null
+}

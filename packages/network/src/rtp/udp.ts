@@ -1,0 +1,65 @@
+// UDP as a port: the system's sockets in production, another network in simulation.
+import { createSocket, type Socket } from 'node:dgram'
+import { isIPv6 } from 'node:net'
+import { Fault } from '@saperly/kernel'
+
+export type OnDatagram = (data: Uint8Array, address: string, port: number) => void
+
+/** One bound, unconnected socket. */
+export interface Datagrams {
+  readonly port: number
+  /** Fire and forget: what can't be sent is lost, as on any network. */
+  send(data: Uint8Array, port: number, address: string): void
+  /** Resolves when the socket is gone. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface Udp {
+  /** Binds `port` (0: any) of a literal IP address. Rejects with a retryable Fault when it is taken. */
+  bind(address: string, port: number, onDatagram: OnDatagram): Promise<Datagrams>
+}
+
+export const systemUdp: Udp = {
+  bind: (address, port, onDatagram) =>
+    new Promise((resolve, reject) => {
+      const socket = createSocket({
+        type: isIPv6(address) ? 'udp6' : 'udp4',
+        // Addresses are literal: asking the resolver would cost a thread-pool round trip for each packet.
+        lookup: (host, _options, callback) => callback(null, host, isIPv6(host) ? 6 : 4),
+      })
+      const refuse = (cause: Error): void => {
+        socket.close()
+        reject(new Fault('cannot bind a UDP port', { cause, retryable: true }))
+      }
+      socket.once('error', refuse)
+      socket.once('listening', () => {
+        socket.off('error', refuse)
+        // A later error concerns one datagram (port unreachable and the like); RTP lives with losses.
+        socket.on('error', () => {})
+        resolve(new SystemDatagrams(socket))
+      })
+      socket.on('message', (data, from) => onDatagram(data, from.address, from.port))
+      socket.bind({ address, port, exclusive: true })
+    }),
+}
+
+class SystemDatagrams implements Datagrams {
+  readonly port: number
+  readonly #socket: Socket
+  #closed: Promise<void> | null = null
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.port = socket.address().port
+  }
+
+  send(data: Uint8Array, port: number, address: string): void {
+    // With a callback a failed send is reported here instead of as an `error` event; either way it is a lost packet.
+    if (this.#closed === null) this.#socket.send(data, port, address, () => {})
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => this.#socket.close(() => resolve()))
+    return this.#closed
+  }
+}
