@@ -27,6 +27,11 @@ export class OutboundResponse {
     return (this.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
   }
 
+  /** The head says that this is a stream: it may take `wholeMs` from now, as long as it does not pause too long. */
+  extend(wholeMs: number): void {
+    this.#watch.extend(wholeMs)
+  }
+
   /**
    * The body as it arrives. Leaving the loop early breaks the request off.
    * @throws DialError, Cancelled
@@ -57,12 +62,19 @@ export class OutboundResponse {
     return Buffer.concat(parts).toString('utf8')
   }
 
-  /** Reads what little may come, so that the connection can be used again, and breaks off what is long. */
+  /**
+   * For an answer whose status says everything: reads what little may follow, so that the connection can be used
+   * again, and breaks off what is long. A break on the way concerns nobody. Never throws.
+   */
   async discard(): Promise<void> {
     let size = 0
-    for await (const chunk of this.chunks()) {
-      size += chunk.length
-      if (size > DISCARD_BYTES) return
+    try {
+      for await (const chunk of this.chunks()) {
+        size += chunk.length
+        if (size > DISCARD_BYTES) return
+      }
+    } catch {
+      return
     }
   }
 }

@@ -40,7 +40,7 @@ export class Watch {
   readonly #limits: DialLimits
   readonly #outgoing: ClientRequest
   readonly #signal: AbortSignal
-  readonly #whole: Timer
+  #whole: Timer
   #connect: Timer | null
   #idle: Timer | null = null
   #incoming: IncomingMessage | null = null
@@ -52,7 +52,7 @@ export class Watch {
     this.#limits = limits
     this.#outgoing = outgoing
     this.#signal = signal
-    this.#whole = clock.schedule(limits.wholeMs, () => this.#late('the response took too long'))
+    this.#whole = this.#within(limits.wholeMs)
     this.#connect = clock.schedule(limits.connectMs, () => this.#late('no connection in time'))
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
@@ -77,6 +77,13 @@ export class Watch {
     this.#idle = this.#clock.schedule(this.#limits.idleMs, () => this.#late('nothing came in time'))
   }
 
+  /** From now on the whole may take `wholeMs` more. */
+  extend(wholeMs: number): void {
+    if (this.#ended) return
+    this.#whole.cancel()
+    this.#whole = this.#within(wholeMs)
+  }
+
   /** Ends the request with `reason`, which is what its reader then sees. */
   breakOff(reason: Error): void {
     this.#reason ??= reason
@@ -98,6 +105,10 @@ export class Watch {
     this.#connect?.cancel()
     this.#idle?.cancel()
     this.#signal.removeEventListener('abort', this.#onAbort)
+  }
+
+  #within(wholeMs: number): Timer {
+    return this.#clock.schedule(wholeMs, () => this.#late('the response took too long'))
   }
 
   #late(what: string): void {
