@@ -4,6 +4,7 @@
 export interface Vad {
   process(frame: Int16Array): boolean
   setMode(mode: 2 | 3): void
+  close(): void
 }
 
 export interface Activity {
@@ -82,6 +83,10 @@ export class ActivityDetector {
   /** Takes the quietest level of the last second for noise: what a detector that latched on needs. */
   relearn(): void {
     if (this.#levels.length > 0) this.#setFloor(Math.min(...this.#levels))
+  }
+
+  close(): void {
+    this.#vad?.close()
   }
 
   #gateDb(): number {

@@ -281,6 +281,7 @@ export class Listener {
 
   close(): void {
     this.#ears.close()
+    this.#activity.close()
   }
 
   #heardLate(event: EarsEvent): void {

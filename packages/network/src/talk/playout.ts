@@ -14,6 +14,9 @@ export const MAX_QUEUED = 64
 const MAX_RENDERED_AHEAD = 2
 /** An engine that gives no audio for so long has failed. */
 export const RENDER_LIMIT_MS = 10_000
+/** The writer of an utterance pauses: after so long a clause is said though more may follow, then whole words. */
+const CLAUSE_PAUSE_MS = 250
+const WORDS_PAUSE_MS = 1_000
 /** An utterance whose announced continuation does not come for so long is over. */
 export const CONTINUATION_LIMIT_MS = 30_000
 /** Cut utterances whose further text is still to be dropped; the oldest is forgotten first. */
@@ -219,14 +222,21 @@ export class Playout {
   #starve(utterance: Utterance): void {
     this.#starvedMs += FRAME_MS
     const piece = utterance.current
-    if (piece && this.#starvedMs >= RENDER_LIMIT_MS) {
-      this.#options.log.warn('talk.render_late')
-      piece.abort()
-    } else if (!piece && this.#starvedMs >= CONTINUATION_LIMIT_MS) {
+    if (!piece) return this.#awaitText(utterance)
+    if (this.#starvedMs < RENDER_LIMIT_MS) return
+    this.#options.log.warn('talk.render_late')
+    piece.abort()
+  }
+
+  #awaitText(utterance: Utterance): void {
+    const waitedMs = this.#starvedMs
+    if (waitedMs >= CONTINUATION_LIMIT_MS) {
       this.#options.log.warn('talk.continuation_missing')
       this.#rememberCut(utterance.id)
       utterance.end()
-    }
+    } else if (waitedMs >= WORDS_PAUSE_MS) utterance.flush('words')
+    else if (waitedMs >= CLAUSE_PAUSE_MS) utterance.flush('clause')
+    if (utterance.current) this.#starvedMs = 0
   }
 
   #press(item: Extract<Item, { kind: 'digits' }>): void {
@@ -251,8 +261,9 @@ export class Playout {
   }
 
   #report(utterance: Utterance, outcome: SpokeOutcome, at: number): void {
-    // After a pause the far end has played out what we had sent.
-    const lagMs = outcome === 'played' ? 0 : Math.max(0, FAR_END_BUFFER_MS - this.#quietMs)
+    // What was not cut is heard to its end; after a pause the far end has played out what we had sent.
+    const cut = !utterance.played && !utterance.broken
+    const lagMs = cut ? Math.max(0, FAR_END_BUFFER_MS - this.#quietMs) : 0
     const heard = utterance.heard(lagMs, this.#options.mouth.wordTimes)
     this.#options.emit({
       type: 'spoke',

@@ -10,6 +10,7 @@ const FIRST_CHUNK_CHARS = 80
 const SENTENCE_END = /[.!?…]+["'”’)\]]*\s+$/u
 const PARAGRAPH_END = /\n\s*$/u
 const WIDE_SENTENCE_END = /[。！？]["”’」』)\]]*$/u
+const PAUSE_END = /[.!?…。！？,;:—–]["'”’」』)\]]*\s*$/u
 const CLAUSE_END = /[,;:—–]["'”’)\]]*\s+/gu
 const ABBREVIATION =
   /(?:^|[\s("'])(?:mr|mrs|ms|dr|prof|sr|jr|st|ave|rd|mt|no|nos|vs|etc|approx|dept|est|ext|inc|ltd|co|corp|fig|vol|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|e\.g|i\.e|a\.m|p\.m|[a-z]|(?:[a-z]\.)+[a-z]|\d+)\.\s+$/iu
@@ -33,6 +34,17 @@ export class SentenceChunker {
     }
     // The rest of the first sentence has not been written yet: begin with its first clause.
     if (this.#first) this.#emit(clauseEnd(this.#buffer, 'first'), chunks)
+    return chunks
+  }
+
+  /**
+   * The writer pauses: what may be said of what is there. `clause`: only if it ends like a sentence or clause;
+   * `words`: up to the last whole word.
+   */
+  flush(until: 'clause' | 'words'): string[] {
+    const chunks: string[] = []
+    if (PAUSE_END.test(this.#buffer)) this.#emit(this.#buffer.length, chunks)
+    else if (until === 'words') this.#emit(this.#buffer.search(/\S*$/u), chunks)
     return chunks
   }
 

@@ -22,7 +22,7 @@ export const KEY_DELAY_MS = 500
 export interface CreateTalk {
   clock: Clock
   speech: SpeechService
-  /** Null: energy alone finds the voice (the tone engine). Stays the caller's to close. */
+  /** Null: energy alone finds the voice (the tone engine). Closed with the talk. */
   vad: Vad | null
   options: TalkOptions
   /** Events in order. May post commands; they take effect after the event. Called once more at `close`, never later. */
@@ -52,6 +52,8 @@ class LegTalk implements Talk {
   #closed = false
   #at: number
   #heardAtMs: number
+  /** How long the last frame had waited in the jitter buffer. */
+  #bufferedMs = 0
   #ending: Ending = 'otherwise'
   /** Voice since our speech could be interrupted by it. */
   #overMs = 0
@@ -93,6 +95,7 @@ class LegTalk implements Talk {
     this.#enter(() => {
       this.#at = at
       this.#heardAtMs = this.#clock.monotonicMs()
+      this.#bufferedMs = Math.max(0, this.#clock.now() - at)
       this.#listener.frame(frame, at)
       if (this.#listener.onset) this.#onset()
       if (this.#ear === 'open') {
@@ -310,7 +313,7 @@ class LegTalk implements Talk {
       recognizer: this.#recognizer,
       startedAt: turn.startedAt,
       endedAt: turn.endedAt,
-      endpointingMs: Math.max(0, Math.round(mediaMs + sinceFrameMs)),
+      endpointingMs: Math.max(0, Math.round(this.#bufferedMs + mediaMs + sinceFrameMs)),
       waitMs: turn.waitMs,
     }
   }

@@ -88,10 +88,13 @@ export class Utterance {
     const chunks = this.#chunker.push(kept)
     if (!more) chunks.push(...this.#chunker.end())
     this.#closed = !more
-    for (const chunk of chunks) {
-      if (isSpeakable(chunk)) this.#pieces.push(new Rendering(chunk))
-    }
+    this.#add(chunks)
     return kept.length === joined.length
+  }
+
+  /** The writer pauses: says what can be said of what is there. */
+  flush(until: 'clause' | 'words'): void {
+    this.#add(this.#chunker.flush(until))
   }
 
   /** No more text will come, whatever was announced. */
@@ -134,6 +137,12 @@ export class Utterance {
       leftMs -= piece.totalMs
     }
     return { text: text.trim(), ms: Math.round(ms), basis }
+  }
+
+  #add(chunks: readonly string[]): void {
+    for (const chunk of chunks) {
+      if (isSpeakable(chunk)) this.#pieces.push(new Rendering(chunk))
+    }
   }
 
   #skipPlayed(): void {
