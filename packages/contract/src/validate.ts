@@ -28,7 +28,12 @@ function inWords(raw: RawIssue): string | undefined {
     case 'invalid_union':
       if (raw.input === undefined) return 'is required'
       return Array.isArray(raw['options']) ? `must be ${oneOf(raw['options'])}` : undefined
-    default:
+    case 'invalid_format':
+      return raw.input === undefined ? 'is required' : undefined
+    case 'custom':
+    case 'invalid_element':
+    case 'invalid_key':
+    case 'not_multiple_of':
       return undefined
   }
 }
@@ -48,7 +53,7 @@ function unit(origin: string): string {
   return origin === 'array' ? ' entries' : ''
 }
 
-function oneOf(values: readonly unknown[]): string {
+function oneOf(values: readonly z.core.util.Primitive[]): string {
   const named = values.map((value) => (value === null ? 'null' : String(value)))
   return named.length === 1 ? named.join('') : `one of ${named.join(', ')}`
 }

@@ -23,6 +23,7 @@ const limit = z
       .max(MAX_PAGE),
   )
   .default(DEFAULT_PAGE)
+  .describe(`How many at most. Default ${DEFAULT_PAGE}.`)
 
 const cursor = text(1, 512).optional().describe('From the `Link` header of the page before.')
 
