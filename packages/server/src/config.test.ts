@@ -1,0 +1,61 @@
+// Configuration: defaults, both sources, and every fault at once without the value that caused it.
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { ConfigError, readConfig } from './config.ts'
+
+function folder(file?: unknown): string {
+  const directory = mkdtempSync(join(tmpdir(), 'saperly-config-'))
+  if (file !== undefined) {
+    writeFileSync(join(directory, 'saperly.config.json'), JSON.stringify(file))
+  }
+  return directory
+}
+
+function faultsOf(environment: Record<string, string>, directory: string): readonly string[] {
+  try {
+    readConfig(environment, directory)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+test('nothing set: loopback, embedded, free SIP and RTP ports', () => {
+  const config = readConfig({}, folder())
+  expect(config).toMatchObject({
+    port: 8080,
+    host: '127.0.0.1',
+    databaseUrl: null,
+    sip: { host: '127.0.0.1', port: 0 },
+    rtp: { ports: null },
+    trunks: [],
+    limits: { requestsPerSec: 50, burst: 200, liveCalls: 100 },
+  })
+})
+
+test('a trunk brings the well-known ports', () => {
+  const config = readConfig({}, folder({ trunks: [{ name: 'main', address: '127.0.0.1:5070' }] }))
+  expect(config.sip.port).toBe(5060)
+  expect(config.rtp.ports).toEqual({ first: 10_000, last: 19_999 })
+  expect(config.trunks[0]).toMatchObject({ prefixes: ['+'], codecs: ['PCMU', 'PCMA'] })
+})
+
+test('all faults at once, and never the value', () => {
+  const secret = 'sk_test_short'
+  const faults = faultsOf(
+    { PORT: 'x', SAPERLY_ROOT_KEY: secret, LOG_LEVEL: 'loud' },
+    folder({ trunks: [{ name: 'Main' }], unknown: 1 }),
+  )
+  expect(faults.join('\n')).toMatch(/PORT/)
+  expect(faults.join('\n')).toMatch(/SAPERLY_ROOT_KEY/)
+  expect(faults.join('\n')).toMatch(/LOG_LEVEL/)
+  expect(faults.join('\n')).toMatch(/config file: trunks\.0\.name/)
+  expect(faults.join('\n')).not.toContain(secret)
+})
+
+test('RTP ports must be a range that starts even', () => {
+  expect(faultsOf({ RTP_PORT_MIN: '10001', RTP_PORT_MAX: '10000' }, folder())).toHaveLength(2)
+})

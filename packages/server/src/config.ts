@@ -1,0 +1,214 @@
+// Environment and config file become one typed config; every fault is named at once, before anything starts.
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+const port = z.coerce.number().int().min(0).max(65_535)
+const ipv4 = z.ipv4()
+const ROOT_KEY = /^sk_(?:test|live)_[A-Za-z0-9_-]{16,200}$/
+
+const environmentSchema = z.object({
+  PORT: port.default(8080),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+  DATA_DIR: z.string().min(1).default('.saperly'),
+  DATABASE_URL: z.url({ protocol: /^postgres(?:ql)?$/ }).optional(),
+  SAPERLY_CONFIG: z.string().min(1).optional(),
+  SAPERLY_ROOT_KEY: z
+    .string()
+    .regex(ROOT_KEY, 'must be sk_test_… or sk_live_… with 16 to 200 letters, digits, - or _')
+    .optional(),
+  SAPERLY_SECRET_KEY: z.base64().length(44, 'must be 32 bytes in base64').optional(),
+  SIP_HOST: ipv4.default('127.0.0.1'),
+  SIP_PORT: port.optional(),
+  SIP_PUBLIC_HOST: ipv4.optional(),
+  RTP_PORT_MIN: port.optional(),
+  RTP_PORT_MAX: port.optional(),
+  RTP_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
+  SPEECH_ENGINE: z.enum(['embedded', 'tone']).default('embedded'),
+  ALLOW_PRIVATE_NETWORKS: z.string().default(''),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+})
+
+const prefix = z.string().regex(/^\+\d{0,15}$/, 'must be + and up to 15 digits')
+const cents = z.int().min(0).max(100_000)
+
+export const trunkSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9-]{1,40}$/, 'must be lower-case letters, digits and -'),
+  /** `host:port`, IPv4 for now. */
+  address: z
+    .string()
+    .regex(
+      /^\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?$/,
+      'must be an IPv4 address, with :port if not 5060',
+    ),
+  transport: z.literal('udp').default('udp'),
+  username: z.string().min(1).max(200).nullable().default(null),
+  password: z.string().min(1).max(200).nullable().default(null),
+  codecs: z
+    .array(z.enum(['PCMU', 'PCMA']))
+    .min(1)
+    .max(2)
+    .default(['PCMU', 'PCMA']),
+  /** Destinations that it serves; the longest match wins, then the order in the file. */
+  prefixes: z.array(prefix).min(1).max(1000).default(['+']),
+})
+export type TrunkSettings = z.output<typeof trunkSchema>
+
+const fileSchema = z.strictObject({
+  trunks: z.array(trunkSchema).max(100).default([]),
+  rates: z
+    .array(z.strictObject({ prefix, manualCentsPerMin: cents, hostedCentsPerMin: cents }))
+    .max(100_000)
+    .default([]),
+  models: z
+    .record(
+      z.string().min(1).max(200),
+      z.strictObject({
+        baseUrl: z.url({ protocol: /^https?$/ }),
+        model: z.string().min(1).max(200),
+        apiKey: z.string().min(1).max(4096).nullable().default(null),
+      }),
+    )
+    .default({}),
+  allowedCountries: z
+    .array(z.string().regex(/^[A-Z]{2}$/))
+    .max(300)
+    .nullable()
+    .default(null),
+  corsOrigins: z.array(z.string().min(1).max(300)).max(100).default([]),
+  limits: z
+    .strictObject({
+      requestsPerSec: z.number().positive().max(100_000).default(50),
+      burst: z.int().positive().max(1_000_000).default(200),
+      liveCalls: z.int().positive().max(100_000).default(100),
+    })
+    .prefault({}),
+  impliedConsentHours: z
+    .number()
+    .positive()
+    .max(24 * 365)
+    .default(24),
+})
+
+export type FileConfig = z.output<typeof fileSchema>
+
+export interface Config extends FileConfig {
+  port: number
+  host: string
+  publicUrl: string | null
+  /** Absolute. */
+  dataDir: string
+  databaseUrl: string | null
+  rootKey: string | null
+  /** 32 bytes in base64, or null: kept in a file of the data directory. */
+  secretKey: string | null
+  sip: { host: string; port: number; publicHost: string | null }
+  rtp: { ports: { first: number; last: number } | null; workers: number | null }
+  speechEngine: 'embedded' | 'tone'
+  allowPrivateNetworks: readonly string[]
+  logLevel: LogLevel
+}
+
+/** Everything that is wrong with the environment or the config file, one line each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(`the configuration can't be used:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    this.faults = faults
+  }
+}
+
+/** Where the config file is looked for when SAPERLY_CONFIG names none; it may be absent there. */
+const DEFAULT_FILE = 'saperly.config.json'
+const DEFAULT_SIP_PORT = 5060
+const DEFAULT_RTP_PORTS = { first: 10_000, last: 19_999 }
+
+/** Reads the config. Throws ConfigError with all faults at once; a value never stands in a message. */
+export function readConfig(
+  environment: Record<string, string | undefined> = process.env,
+  directory: string = process.cwd(),
+): Config {
+  const faults: string[] = []
+  const present = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  )
+  const env = environmentSchema.safeParse(present)
+  if (!env.success) faults.push(...issuesOf(env.error, ''))
+  const file = readFile(present['SAPERLY_CONFIG'], directory, faults)
+  if (!env.success || !file) throw new ConfigError(faults)
+  const rtp = rtpPorts(env.data, file.trunks.length > 0, faults)
+  if (faults.length > 0) throw new ConfigError(faults)
+  const { data } = env
+  return {
+    ...file,
+    port: data.PORT,
+    host: data.HOST,
+    publicUrl: data.PUBLIC_URL?.replace(/\/$/, '') ?? null,
+    dataDir: resolve(directory, data.DATA_DIR),
+    databaseUrl: data.DATABASE_URL ?? null,
+    rootKey: data.SAPERLY_ROOT_KEY ?? null,
+    secretKey: data.SAPERLY_SECRET_KEY ?? null,
+    sip: {
+      host: data.SIP_HOST,
+      // Without a trunk any free port will do, so that instances don't collide.
+      port: data.SIP_PORT ?? (file.trunks.length > 0 ? DEFAULT_SIP_PORT : 0),
+      publicHost: data.SIP_PUBLIC_HOST ?? null,
+    },
+    rtp: { ports: rtp, workers: data.RTP_WORKERS ?? null },
+    speechEngine: data.SPEECH_ENGINE,
+    allowPrivateNetworks: data.ALLOW_PRIVATE_NETWORKS.split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== ''),
+    logLevel: data.LOG_LEVEL,
+  }
+}
+
+function rtpPorts(
+  env: z.output<typeof environmentSchema>,
+  hasTrunks: boolean,
+  faults: string[],
+): { first: number; last: number } | null {
+  const { RTP_PORT_MIN: min, RTP_PORT_MAX: max } = env
+  if (min === undefined && max === undefined) return hasTrunks ? DEFAULT_RTP_PORTS : null
+  const first = min ?? DEFAULT_RTP_PORTS.first
+  const last = max ?? DEFAULT_RTP_PORTS.last
+  if (first % 2 !== 0 || first < 1024) faults.push('RTP_PORT_MIN: must be even and at least 1024')
+  if (last < first + 1) faults.push('RTP_PORT_MAX: must be greater than RTP_PORT_MIN')
+  return { first, last }
+}
+
+function readFile(
+  path: string | undefined,
+  directory: string,
+  faults: string[],
+): FileConfig | null {
+  let text: string
+  try {
+    text = readFileSync(resolve(directory, path ?? DEFAULT_FILE), 'utf8')
+  } catch {
+    if (path === undefined) return fileSchema.parse({})
+    faults.push('SAPERLY_CONFIG: the file it names can’t be read')
+    return null
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    faults.push('config file: is not JSON')
+    return null
+  }
+  const file = fileSchema.safeParse(value)
+  if (file.success) return file.data
+  faults.push(...issuesOf(file.error, 'config file: '))
+  return null
+}
+
+function issuesOf(error: z.ZodError, where: string): string[] {
+  return error.issues.map(({ path, message }) => `${where}${path.join('.')}: ${message}`)
+}
