@@ -50,6 +50,8 @@ export class JitterBuffer {
   #ssrc: number | null = null
   /** Unwrapped timestamp of the next sample to play; null while the peer is silent. */
   #playAt: number | null = null
+  /** Up to where the stream was played when the peer fell silent. */
+  #playedTo = -Infinity
   #newest = 0
   /** Lateness of the fastest packets, and how much later the slow ones are. */
   #floorMs: number | null = null
@@ -75,9 +77,10 @@ export class JitterBuffer {
     if (pcm.length === 0) return
     const at = this.#follow(packet.ssrc, packet.timestamp)
     const end = at + pcm.length
-    if (this.#playAt === null) this.#start(at)
-    this.#measure(at, nowMs)
-    if (end <= this.#playAt!) {
+    const old = this.#isOld(end)
+    if (this.#playAt === null && !old) this.#start(at)
+    if (this.#playAt !== null) this.#measure(at, nowMs)
+    if (old || end <= this.#playAt!) {
       this.counts.late++
       return
     }
@@ -116,6 +119,7 @@ export class JitterBuffer {
     if (this.#ssrc !== null) this.counts.resets++
     this.#ssrc = ssrc
     this.#stop()
+    this.#playedTo = -Infinity
     return at
   }
 
@@ -123,13 +127,20 @@ export class JitterBuffer {
   #start(at: number): void {
     this.#playAt = at - (this.targetMs - FRAME_MS) * SAMPLES_PER_MS
     this.#newest = at
+    if (at < this.#playedTo) this.#playedTo = -Infinity
     this.#floorMs = null
     this.#missing = 0
     this.#watched = 0
     this.#spareMs = Infinity
   }
 
+  /** Whether audio that ends at `end` belongs before what was played when the peer fell silent. */
+  #isOld(end: number): boolean {
+    return end <= this.#playedTo && end > this.#playedTo - MAX_JUMP_SAMPLES
+  }
+
   #stop(): void {
+    this.#playedTo = this.#playAt ?? this.#playedTo
     this.#segments = []
     this.#playAt = null
     this.#lastGood = null

@@ -28,14 +28,12 @@ test('reads back what was written', () => {
 })
 
 test('never throws, and never gives more than was there', () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: MAX_RTP_BYTES + 20 }), (bytes) => {
-      if (bytes.length > 0) bytes[0] = (bytes[0]! & 0x3f) | 0x80
-      const packet = parseRtp(bytes)
-      if (packet) expect(packet.payload.length).toBeLessThanOrEqual(bytes.length - 12)
-    }),
-    { numRuns: 2000 },
-  )
+  const property = fc.property(fc.uint8Array({ maxLength: MAX_RTP_BYTES + 20 }), (bytes) => {
+    if (bytes.length > 0) bytes[0] = (bytes[0]! & 0x3f) | 0x80
+    const packet = parseRtp(bytes)
+    return packet === null || packet.payload.length <= bytes.length - 12
+  })
+  expect(() => fc.assert(property, { numRuns: 2000 })).not.toThrow()
 })
 
 test('steps over contributing sources, an extension and padding', () => {
@@ -47,13 +45,11 @@ test('steps over contributing sources, an extension and padding', () => {
     ssrc: 1,
     payload: Uint8Array.of(1, 2, 3),
   })
-  const bytes = Uint8Array.of(
-    plain[0]! | 0x31,
-    ...plain.subarray(1, 12),
-    ...[9, 9, 9, 9],
-    ...[0xbe, 0xde, 0, 1, 5, 5, 5, 5],
-    ...[1, 2, 3, 0, 2],
-  )
+  const source = [9, 9, 9, 9]
+  const extension = [0xbe, 0xde, 0, 1, 5, 5, 5, 5]
+  const padded = [1, 2, 3, 0, 2]
+  const header = [plain[0]! | 0x31, ...plain.subarray(1, 12)]
+  const bytes = Uint8Array.from([header, source, extension, padded].flat())
   expect([...parseRtp(bytes)!.payload]).toEqual([1, 2, 3])
 })
 

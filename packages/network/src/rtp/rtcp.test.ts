@@ -55,10 +55,8 @@ test('never throws', () => {
     }
     return whole
   })
-  fc.assert(
-    fc.property(words, (bytes) => void parseRtcp(bytes)),
-    { numRuns: 3000 },
-  )
+  const property = fc.property(words, (bytes) => void parseRtcp(bytes))
+  expect(() => fc.assert(property, { numRuns: 3000 })).not.toThrow()
 })
 
 test('NTP time keeps the millisecond', () => {

@@ -1,0 +1,230 @@
+// Two legs of a plane talk to each other over real UDP: sound, digits, holds, recordings, timeouts, and a clean end.
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { assert, silentLog, SystemClock, systemRandom } from '@saperly/kernel'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readWav } from '../record/wav.ts'
+import { FRAME_SAMPLES } from '../rtp/frame.ts'
+import type { SpeechService } from '../speech/port.ts'
+import type { Talk, TalkOptions } from '../talk/port.ts'
+import { createLocalMediaPlane } from './local.ts'
+import type { MediaAgreement, MediaEvent, MediaPlane } from './port.ts'
+import type { TalkDeps } from './talk-factory.ts'
+
+const clock = new SystemClock()
+const talk: TalkOptions = {
+  language: 'en-US',
+  voice: null,
+  phrases: [],
+  endpointingMs: null,
+  interruptible: true,
+}
+const noSpeech: SpeechService = {
+  openEars: () => {
+    throw new Error('unused')
+  },
+  mouth: {
+    wordTimes: 'exact',
+    speak: async function* () {},
+  },
+  close: async () => {},
+}
+
+/** A talking part that plays what it is given and keeps what it hears. */
+class FakeTalk implements Talk {
+  readonly deps: TalkDeps
+  readonly heard: number[] = []
+  readonly digits: string[] = []
+  readonly times: number[] = []
+  plays: number | null = null
+  closed = false
+  constructor(deps: TalkDeps) {
+    this.deps = deps
+  }
+  hear(frame: Int16Array, at: number): void {
+    assert(frame.length === FRAME_SAMPLES, 'a frame is 20 ms')
+    if (frame[0] !== 0) this.heard.push(frame[0]!)
+    this.times.push(at)
+  }
+  play(): Int16Array | null {
+    return this.plays === null ? null : new Int16Array(FRAME_SAMPLES).fill(this.plays)
+  }
+  digit(digit: string): void {
+    this.digits.push(digit)
+  }
+  command(command: Parameters<Talk['command']>[0]): void {
+    if (command.type !== 'sendDigits') return
+    const { digits } = command
+    this.deps.sendDigits(digits, () => this.deps.onEvent({ type: 'digitsSent', digits }))
+  }
+  close(): void {
+    this.closed = true
+  }
+}
+
+class World {
+  readonly talks: FakeTalk[] = []
+  readonly events: MediaEvent[] = []
+  readonly clock = new SystemClock()
+  readonly plane: MediaPlane
+
+  constructor(timeouts = { firstPacketTimeoutMs: 30_000, packetTimeoutMs: 15_000 }) {
+    this.plane = createLocalMediaPlane(
+      { ports: null, ...timeouts },
+      {
+        clock: this.clock,
+        random: systemRandom,
+        log: silentLog,
+        speech: noSpeech,
+        recognizer: 'free',
+        createTalk: async (deps) => {
+          const made = new FakeTalk(deps)
+          this.talks.push(made)
+          return made
+        },
+      },
+    )
+    for (const legId of ['a', 'b']) this.plane.subscribe(legId, (event) => this.events.push(event))
+  }
+
+  async event<T extends MediaEvent['type']>(legId: string, type: T) {
+    await until(() => this.events.some((event) => event.legId === legId && event.type === type))
+    const found = this.events.find((event) => event.legId === legId && event.type === type)
+    return found as MediaEvent & { type: T }
+  }
+
+  async open(legId: string, recordTo: string | null = null): Promise<number> {
+    this.plane.post({ type: 'open', legId, address: '127.0.0.1', talk, recordTo })
+    return (await this.event(legId, 'opened')).port
+  }
+
+  connect(legId: string, port: number, change: Partial<MediaAgreement> = {}): void {
+    const agreement: MediaAgreement = {
+      remote: { address: '127.0.0.1', port },
+      codec: 'PCMU',
+      payloadType: 0,
+      dtmfPayloadType: 101,
+      direction: 'sendrecv',
+      ...change,
+    }
+    this.plane.post({ type: 'connect', legId, agreement })
+  }
+
+  async close(): Promise<void> {
+    await this.plane.close()
+    assert(this.plane.sessions === 0, 'a leg is left over')
+    assert(this.clock.pending() === 0, 'a timer is left over')
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const signal = AbortSignal.timeout(20_000)
+  while (!condition()) await clock.sleep(5, signal)
+}
+
+let folder = ''
+beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'saperly-media-'))))
+afterEach(() => rm(folder, { recursive: true }))
+
+test.each(['PCMU', 'PCMA'] as const)('two legs hear and record each other (%s)', async (codec) => {
+  const world = new World()
+  const paths = [join(folder, 'a.wav'), join(folder, 'b.wav')] as const
+  const [portA, portB] = [await world.open('a', paths[0]), await world.open('b', paths[1])]
+  const payloadType = codec === 'PCMU' ? 0 : 8
+  world.connect('a', portB, { codec, payloadType })
+  world.connect('b', portA, { codec, payloadType })
+  const [a, b] = world.talks as [FakeTalk, FakeTalk]
+  a.plays = 8031
+  b.plays = -8031
+  await until(() => a.heard.length > 40 && b.heard.length > 40)
+  expect(Math.abs(b.heard[0]! - 8031)).toBeLessThan(300)
+  expect(Math.abs(a.heard[0]! + 8031)).toBeLessThan(300)
+  expect(a.times).toEqual(a.times.toSorted((x, y) => x - y))
+  world.plane.post({ type: 'close', legId: 'a' })
+  const closed = await world.event('a', 'closed')
+  await world.close()
+  expect(a.closed && b.closed).toBe(true)
+  expect(closed.stats.packetsSent).toBeGreaterThan(40)
+  expect(closed.stats.packetsReceived).toBeGreaterThan(40)
+  const { left, right } = readWav(await readFile(paths[0]))!
+  expect(left.length).toBe(right.length)
+  expect((left.length / 8) * 1).toBe(closed.recording!.durationMs)
+  expect(left.some((sample) => Math.abs(sample + 8031) < 300)).toBe(true)
+  expect(right.filter((sample) => sample === 8031).length).toBeGreaterThan(40 * FRAME_SAMPLES)
+})
+
+test('digits arrive once each, and the sender is told', async () => {
+  const world = new World()
+  const [portA, portB] = [await world.open('a'), await world.open('b')]
+  world.connect('a', portB)
+  world.connect('b', portA)
+  world.plane.post({ type: 'talk', legId: 'a', command: { type: 'sendDigits', digits: '1w#D' } })
+  const sent = await world.event('a', 'talk')
+  expect(sent.event).toEqual({ type: 'digitsSent', digits: '1w#D' })
+  await until(() => world.talks[1]!.digits.length >= 3)
+  await world.close()
+  expect(world.talks[1]!.digits).toEqual(['1', '#', 'D'])
+})
+
+test('nothing is sent while held, and sound goes on after', async () => {
+  const world = new World()
+  const [portA, portB] = [await world.open('a'), await world.open('b')]
+  const [a, b] = world.talks as [FakeTalk, FakeTalk]
+  a.plays = 4000
+  world.connect('a', portB, { direction: 'recvonly' })
+  world.connect('b', portA)
+  await until(() => a.times.length > 10 && b.times.length > 10)
+  expect(b.heard).toEqual([])
+  world.connect('a', portB)
+  await until(() => b.heard.length > 5)
+  await world.close()
+})
+
+test('says when the peer has been silent for too long, once', async () => {
+  const world = new World({ firstPacketTimeoutMs: 120, packetTimeoutMs: 60 })
+  const port = await world.open('a')
+  world.connect('a', port === 40_000 ? 40_002 : 40_000)
+  const lost = await world.event('a', 'mediaLost')
+  expect(lost.silentMs).toBeGreaterThanOrEqual(120)
+  await until(() => world.talks[0]!.times.length > 20)
+  expect(world.events.filter(({ type }) => type === 'mediaLost')).toHaveLength(1)
+  await world.close()
+})
+
+test('a leg can be closed before it is open, and twice', async () => {
+  const world = new World()
+  world.plane.post({ type: 'open', legId: 'a', address: '127.0.0.1', talk, recordTo: null })
+  world.plane.post({ type: 'close', legId: 'a' })
+  world.plane.post({ type: 'close', legId: 'a' })
+  await world.event('a', 'closed')
+  expect(world.events.map(({ type }) => type)).toEqual(['closed'])
+  await world.close()
+})
+
+test('an address that is not ours fails, and a leg that exists is not opened again', async () => {
+  const world = new World()
+  await world.open('a')
+  world.plane.post({ type: 'open', legId: 'a', address: '127.0.0.1', talk, recordTo: null })
+  expect((await world.event('a', 'failed')).reason).toBe('leg_exists')
+  world.plane.post({ type: 'open', legId: 'b', address: '192.0.2.1', talk, recordTo: null })
+  await world.event('b', 'failed')
+  expect(world.plane.sessions).toBe(1)
+  await world.close()
+})
+
+test("one leg's bug ends that leg alone", async () => {
+  const world = new World()
+  const [portA, portB] = [await world.open('a'), await world.open('b')]
+  const [a, b] = world.talks as [FakeTalk, FakeTalk]
+  a.hear = () => {
+    throw new Error('a bug')
+  }
+  world.connect('a', portB)
+  world.connect('b', portA)
+  expect((await world.event('a', 'failed')).reason).toBe('media_error')
+  await world.event('a', 'closed')
+  const turns = b.times.length
+  await until(() => b.times.length > turns + 5)
+  await world.close()
+})
