@@ -1,0 +1,202 @@
+// The HTTP server: the table's routes on Fastify, with every answer of the framework's own in our shape.
+import cors from '@fastify/cors'
+import {
+  endpoints,
+  failure,
+  type Endpoint,
+  type EndpointName,
+  type Failure,
+} from '@saperly/contract'
+import { Fault } from '@saperly/kernel'
+import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
+import { refusalOf, send, type Answer } from './answer.ts'
+import { auditHandlers } from './audit.ts'
+import { billingHandlers } from './billing.ts'
+import { callHandlers } from './calls.ts'
+import { catalogueHandlers } from './catalogue.ts'
+import { connectionHandlers } from './connections.ts'
+import { consentHandlers } from './consent.ts'
+import type { ApiHandlers } from './context.ts'
+import type { ApiDeps } from './deps.ts'
+import { Gate } from './gate.ts'
+import { Idempotency } from './idempotency.ts'
+import { keyHandlers } from './keys.ts'
+import { Metrics, type RouteLabel } from './metrics.ts'
+import { numberHandlers } from './numbers.ts'
+import { serveRecordings } from './recording.ts'
+import { pathOf, serveEndpoint, type AnyHandler, type RouteParts } from './route.ts'
+import { sandboxHandlers } from './sandbox.ts'
+import { Streams } from './sse.ts'
+import { systemHandlers } from './system.ts'
+import { listenForBrokenRequests, readJson } from './transport.ts'
+import { webhookHandlers } from './webhooks.ts'
+
+/** Largest body that is read, bytes. */
+export const MAX_BODY_BYTES = 1024 * 1024
+/** Longest a client may take to send its request, milliseconds. */
+const REQUEST_TIMEOUT_MS = 30_000
+/** Tokens of recording links are path segments. */
+const MAX_PARAM_LENGTH = 500
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    endpoint?: Endpoint
+  }
+}
+
+export interface Api {
+  /** For what is served beside the table: websocket upgrades, v1, the dashboard. */
+  readonly app: FastifyInstance
+  /** Opens the port; the address that it is bound to. */
+  listen(): Promise<{ host: string; port: number }>
+  /** From now on nothing new is begun; what runs is answered. */
+  drain(): void
+  /** Drains, ends the streams, answers what runs, and closes the port. */
+  close(): Promise<void>
+}
+
+export async function createApi(deps: ApiDeps): Promise<Api> {
+  const state = { draining: false, metrics: new Metrics(), streams: new Streams() }
+  const app = newApp(deps)
+  everyAnswer(app, deps, state)
+  await allowOrigins(app, deps.config.corsOrigins)
+
+  const parts: RouteParts = {
+    deps,
+    gate: new Gate(deps),
+    idempotency: new Idempotency(deps),
+    streams: state.streams,
+    state,
+  }
+  const handlers: ApiHandlers = {
+    ...callHandlers(deps),
+    ...numberHandlers(deps),
+    ...connectionHandlers(deps),
+    ...consentHandlers(deps),
+    ...billingHandlers(deps),
+    ...keyHandlers(deps, state.streams),
+    ...webhookHandlers(deps),
+    ...auditHandlers(deps),
+    ...sandboxHandlers(deps),
+    ...catalogueHandlers(deps),
+    ...systemHandlers(deps, state),
+  }
+  for (const name of Object.keys(endpoints) as EndpointName[])
+    serveEndpoint(app, endpoints[name], handlers[name] as unknown as AnyHandler, parts)
+  serveRecordings(app, deps)
+
+  const drain = (): void => {
+    state.draining = true
+  }
+  return {
+    app,
+    drain,
+    listen: async () => {
+      const { host, port } = deps.config
+      await app.listen({ host, port })
+      const address = app.server.address()
+      return { host, port: typeof address === 'object' && address ? address.port : port }
+    },
+    close: async () => {
+      drain()
+      state.streams.closeAll()
+      await app.close()
+    },
+  }
+}
+
+function newApp(deps: ApiDeps): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    genReqId: () => deps.ids.next('req'),
+    requestIdHeader: false,
+    // A request that comes while we close is answered by the gate like any other.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // A path that can't even be decoded never reaches a route or its hooks.
+    frameworkErrors: (_error, request, reply) => {
+      void reply.header('x-request-id', request.id)
+      void send(reply, refusalOf(failure('MalformedRequest', { message: 'the path is malformed' })))
+    },
+  })
+  listenForBrokenRequests(app, deps.ids)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, readJson)
+  app.decorateRequest('caller', null)
+  app.setErrorHandler<FastifyError>((error, request, reply) =>
+    send(reply, answerToError(deps, error, request)),
+  )
+  app.setNotFoundHandler((request, reply) =>
+    send(reply, refusalOf(failure('NotFound', { path: pathOf(request) }))),
+  )
+  return app
+}
+
+/** What every answer carries, and what is counted of it. */
+function everyAnswer(
+  app: FastifyInstance,
+  deps: ApiDeps,
+  state: { readonly draining: boolean; metrics: Metrics },
+): void {
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    // Kept-alive connections would hold a closing server open for as long as the client likes.
+    if (state.draining) void reply.header('connection', 'close')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const route = (request.routeOptions.config.endpoint?.name ?? 'other') as RouteLabel
+    state.metrics.count(route, reply.statusCode, reply.elapsedTime / 1000)
+    deps.log.debug('request', { requestId: request.id, route, status: reply.statusCode })
+  })
+}
+
+async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
+  if (origins.length === 0) return
+  await app.register(cors, {
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'POST', 'PATCH', 'DELETE'],
+    exposedHeaders: ['Link', 'Retry-After', 'x-request-id', 'idempotency-replayed'],
+    maxAge: 600,
+    strictPreflight: false,
+  })
+}
+
+/** Whatever was thrown: the client's mistake, the database away, or a fault of ours that is logged under a trace id. */
+function answerToError(deps: ApiDeps, error: FastifyError, request: FastifyRequest): Answer {
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return refusalOf(malformed(`the body is over ${MAX_BODY_BYTES} bytes`), { tooLarge: true })
+  const status = error.statusCode ?? 500
+  if (status >= 400 && status < 500) return refusalOf(malformed(messageOf(error)))
+  const traceId = request.id
+  const route = request.routeOptions.config?.endpoint?.name ?? 'other'
+  if (error instanceof Fault && error.retryable) {
+    deps.log.warn('request_unavailable', { traceId, route, reason: error.message })
+    return refusalOf(failure('Unavailable', { reason: 'a part of the platform is away' }))
+  }
+  deps.log.error('request_failed', { traceId, route }, error)
+  return refusalOf(failure('InternalError', { traceId }))
+}
+
+function malformed(message: string): Failure {
+  return failure('MalformedRequest', { message })
+}
+
+/** The framework's own words tell back what was sent; these don't. */
+function messageOf(error: FastifyError): string {
+  switch (error.code) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+    case 'FST_ERR_CTP_EMPTY_TYPE':
+      return 'the content type must be application/json'
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return 'the body is not as long as content-length says'
+    case 'SAPERLY_BAD_JSON':
+      return 'the body is not JSON in UTF-8'
+    default:
+      return 'the request can’t be read'
+  }
+}
