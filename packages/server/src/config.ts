@@ -8,6 +8,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 const port = z.coerce.number().int().min(0).max(65_535)
 const ipv4 = z.ipv4()
+const SECRET_KEY = /^(?:[0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$/
 const ROOT_KEY = /^sk_(?:test|live)_[A-Za-z0-9_-]{16,200}$/
 
 const environmentSchema = z.object({
@@ -21,7 +22,10 @@ const environmentSchema = z.object({
     .string()
     .regex(ROOT_KEY, 'must be sk_test_… or sk_live_… with 16 to 200 letters, digits, - or _')
     .optional(),
-  SAPERLY_SECRET_KEY: z.base64().length(44, 'must be 32 bytes in base64').optional(),
+  SAPERLY_SECRET_KEY: z
+    .string()
+    .regex(SECRET_KEY, 'must be 32 bytes, as 64 hex digits or in base64')
+    .optional(),
   SIP_HOST: ipv4.default('127.0.0.1'),
   SIP_PORT: port.optional(),
   SIP_PUBLIC_HOST: ipv4.optional(),
@@ -104,12 +108,13 @@ export interface Config extends FileConfig {
   dataDir: string
   databaseUrl: string | null
   rootKey: string | null
-  /** 32 bytes in base64, or null: kept in a file of the data directory. */
+  /** 32 bytes in hex or base64, or null: kept in a file of the data directory. */
   secretKey: string | null
   sip: { host: string; port: number; publicHost: string | null }
   rtp: { ports: { first: number; last: number } | null; workers: number | null }
   speechEngine: 'embedded' | 'tone'
-  allowPrivateNetworks: readonly string[]
+  /** CIDR blocks that outbound requests may reach although they are private, or all of them. */
+  allowPrivateNetworks: readonly string[] | 'all'
   logLevel: LogLevel
 }
 
@@ -162,11 +167,17 @@ export function readConfig(
     },
     rtp: { ports: rtp, workers: data.RTP_WORKERS ?? null },
     speechEngine: data.SPEECH_ENGINE,
-    allowPrivateNetworks: data.ALLOW_PRIVATE_NETWORKS.split(',')
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== ''),
+    allowPrivateNetworks: privateNetworks(data.ALLOW_PRIVATE_NETWORKS),
     logLevel: data.LOG_LEVEL,
   }
+}
+
+function privateNetworks(text: string): readonly string[] | 'all' {
+  if (['all', 'true', '1'].includes(text)) return 'all'
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
 }
 
 function rtpPorts(

@@ -1,0 +1,203 @@
+// The one file that joins ports to adapters. Nobody imports it but the entry point and the tests' world.
+import { hkdfSync } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { type Clock, Ids, type Log, type Random, SystemClock, systemRandom } from '@saperly/kernel'
+import { createMediaPlane, createNode, type Network } from '@saperly/network'
+import { createApi } from './api/server.ts'
+import { SandboxInventory } from './api/inventory.ts'
+import { AuditChainer } from './audit/chainer.ts'
+import { bootstrap, type FirstKey } from './bootstrap.ts'
+import { createBrains } from './brain/brains.ts'
+import { ManualSockets } from './brain/manual-socket.ts'
+import { CallRegistry } from './call/calls.ts'
+import { recover } from './call/recover.ts'
+import { Timeline } from './call/timeline.ts'
+import type { Config } from './config.ts'
+import { RateDeck } from './ledger/rate.ts'
+import { openLog } from './log.ts'
+import { addressPolicy } from './outbound/address.ts'
+import { Dialler } from './outbound/dialler.ts'
+import { openKey, SecretBox } from './secrets/box.ts'
+import type { Store } from './store/port.ts'
+import { openStore } from './store/postgres.ts'
+import { startEmbedded } from './store/embedded/supervisor.ts'
+import { Deliverer } from './webhook/deliver.ts'
+
+/** What a test may replace. */
+export interface Adapters {
+  clock?: Clock
+  random?: Random
+  log?: Log
+  network?: Network
+}
+
+export interface Server {
+  url: string
+  /** The test key of the default workspace, and its demo number. */
+  first: FirstKey
+  store: Store
+  network: Network
+  calls: CallRegistry
+  /** Ends live calls, delivers nothing more, gives everything back. */
+  close(): Promise<void>
+}
+
+/** Starts a whole server. Resolves when it is ready to take calls; what the last process left is finished before. */
+export async function startServer(config: Config, adapters: Adapters = {}): Promise<Server> {
+  const clock = adapters.clock ?? new SystemClock()
+  const random = adapters.random ?? systemRandom
+  const log = adapters.log ?? openLog(config.logLevel)
+  const ids = new Ids(clock, random)
+  const closers: (() => Promise<unknown>)[] = []
+  const close = async (): Promise<void> => {
+    for (const shut of closers.splice(0).toReversed()) await shut()
+  }
+  try {
+    const recordingsDir = join(config.dataDir, 'recordings')
+    await mkdir(recordingsDir, { recursive: true, mode: 0o700 })
+    const key = await openKey({
+      fromEnvironment: config.secretKey,
+      dataDir: config.dataDir,
+      random,
+    })
+    const box = new SecretBox(key, random)
+
+    const store = await openDatabase(config, { clock, log, random, key }, closers)
+    const first = await bootstrap(
+      { store, box, clock, ids, random, dataDir: config.dataDir },
+      config.rootKey,
+    )
+
+    const dialler = new Dialler(addressPolicy(config.allowPrivateNetworks, config.host), clock)
+    closers.push(() => dialler.close())
+    const deliverer = new Deliverer({ store, dialler, box, clock, random, log })
+    const chainer = new AuditChainer({ store, clock, log })
+    closers.push(() => chainer.close())
+    closers.push(() => deliverer.close())
+    const committed = (): void => {
+      deliverer.wake()
+      chainer.wake()
+    }
+
+    const network = adapters.network ?? (await openNetwork(config, { clock, random, ids, log }))
+    closers.push(() => network.close())
+    const sockets = new ManualSockets({ connections: store.tables.connections, clock, ids, log })
+    closers.push(() => sockets.closeAll())
+    const brains = createBrains({
+      store,
+      sockets,
+      dialler,
+      box,
+      clock,
+      ids,
+      random,
+      log,
+      models: config.models,
+    })
+    const timeline = new Timeline({ store, clock, ids, log })
+    const callDeps = {
+      store,
+      network,
+      brains,
+      timeline,
+      rates: new RateDeck(config.rates),
+      policy: {
+        allowedCountries: config.allowedCountries,
+        impliedConsentMs: config.impliedConsentHours * 3_600_000,
+        recordingsDir,
+      },
+      clock,
+      ids,
+      log,
+      committed,
+    }
+    await recover(callDeps)
+    const calls = new CallRegistry(callDeps)
+    closers.push(() => calls.close())
+
+    let url = config.publicUrl ?? ''
+    const api = await createApi({
+      config: {
+        host: config.host,
+        port: config.port,
+        requestsPerSec: config.limits.requestsPerSec,
+        requestBurst: config.limits.burst,
+        corsOrigins: config.corsOrigins,
+        managedModels: Object.keys(config.models),
+        speechEngines: [],
+        linkSecret: derive(key, 'recording links'),
+        checkAnswers: false,
+      },
+      store,
+      calls,
+      inventory: new SandboxInventory({ ids, random }),
+      secrets: box,
+      clock,
+      ids,
+      random,
+      log,
+      voices: () => network.voices(),
+      publicUrl: () => url,
+      liveStats: () => ({ saperly_live_calls: calls.live }),
+      afterCommit: committed,
+    })
+    closers.push(() => api.close())
+    api.app.server.on('upgrade', (request, socket, head) => {
+      if (!sockets.handleUpgrade(request, socket, head)) socket.destroy()
+    })
+    const address = await api.listen()
+    url ||= address
+    deliverer.start()
+    chainer.start()
+    committed()
+    return { url, first, store, network, calls, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function openDatabase(
+  config: Config,
+  deps: { clock: Clock; log: Log; random: Random; key: Uint8Array },
+  closers: (() => Promise<unknown>)[],
+): Promise<Store> {
+  const { clock, log, random } = deps
+  let address: Parameters<typeof openStore>[0]['address']
+  if (config.databaseUrl !== null) {
+    address = { url: config.databaseUrl }
+  } else {
+    const embedded = await startEmbedded({ dataDir: config.dataDir, clock: new SystemClock(), log })
+    closers.push(() => embedded.stop())
+    address = embedded.address
+  }
+  const auditKey = Buffer.from(derive(deps.key, 'audit trail')).toString('hex')
+  const maxLiveCalls = config.limits.liveCalls
+  const store = await openStore({ address, clock, log, auditKey, random, maxLiveCalls })
+  closers.push(() => store.close())
+  return store
+}
+
+async function openNetwork(
+  config: Config,
+  deps: { clock: Clock; random: Random; ids: Ids; log: Log },
+): Promise<Network> {
+  const media = createMediaPlane(
+    {
+      workers: config.rtp.workers ?? Math.max(1, cpus().length - 1),
+      ports: config.rtp.ports,
+      engine: config.speechEngine,
+      firstPacketTimeoutMs: 30_000,
+      packetTimeoutMs: 15_000,
+    },
+    deps,
+  )
+  return createNode({ ...deps, media, sip: config.sip, trunks: config.trunks })
+}
+
+/** Keys for different uses from the one of the installation (RFC 5869). */
+function derive(key: Uint8Array, use: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), `saperly ${use}`, 32))
+}

@@ -1,0 +1,172 @@
+// What a fresh installation begins with: a workspace, a key of its own, and a demo number that answers at once.
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { connectionDefaults, scopes } from '@saperly/contract'
+import type { Clock, Ids, Random } from '@saperly/kernel'
+import type { Environment } from '@saperly/network'
+import { audit } from './consent/trail.ts'
+import { sealedFor, type SecretBox } from './secrets/box.ts'
+import { hashToken, mintToken, shownPrefix } from './secrets/tokens.ts'
+import type { KeyRow, Store, Tables, Tenant } from './store/port.ts'
+
+/** The workspace that keys from the environment belong to. */
+export const DEFAULT_WORKSPACE = 'ws_default'
+/** Beside the sandbox's own phones (+1555555 01xx), and taken by nobody. */
+export const DEMO_NUMBER = '+15555551000'
+/** Where the first test key is kept, so that the command finds it; readable by its owner alone. */
+export const KEY_FILE = 'test-key'
+
+export interface BootstrapDeps {
+  store: Store
+  box: SecretBox
+  clock: Clock
+  ids: Ids
+  random: Random
+  dataDir: string
+}
+
+export interface FirstKey {
+  /** The test key of the default workspace. */
+  token: string
+  demoNumberId: string
+}
+
+/** Makes sure that the default workspace is whole. Idempotent; every part is looked at for itself. */
+export async function bootstrap(deps: BootstrapDeps, rootKey: string | null): Promise<FirstKey> {
+  const { store, clock } = deps
+  if (!(await store.tables.workspaces.get(DEFAULT_WORKSPACE))) {
+    await store.transaction((tables) =>
+      tables.workspaces.create({ id: DEFAULT_WORKSPACE, name: 'Saperly', createdAt: clock.now() }),
+    )
+  }
+  if (rootKey !== null) await ensureKey(deps, rootKey, 'root')
+  const token = await firstToken(deps)
+  await ensureKey(deps, token, 'first')
+  return { token, demoNumberId: await demoNumber(deps) }
+}
+
+async function firstToken({ dataDir, random }: BootstrapDeps): Promise<string> {
+  const path = join(dataDir, KEY_FILE)
+  try {
+    return (await readFile(path, 'utf8')).trim()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const token = mintToken('sk_test', random)
+  await writeFile(path, `${token}\n`, { mode: 0o600 })
+  await chmod(path, 0o600)
+  return token
+}
+
+/** A key with every scope in the default workspace; its environment is read from its own prefix. */
+async function ensureKey(deps: BootstrapDeps, token: string, name: string): Promise<void> {
+  if (await deps.store.tables.keys.findByHash(hashToken(token))) return
+  const environment = token.startsWith('sk_live_') ? 'live' : 'test'
+  await deps.store.transaction((tables) =>
+    insertKey(deps, tables, { workspaceId: DEFAULT_WORKSPACE, environment }, token, name),
+  )
+}
+
+/** Inserts a key with every scope, as only the operator of the platform can. */
+export async function insertKey(
+  deps: Pick<BootstrapDeps, 'ids' | 'clock'>,
+  tables: Tables,
+  tenant: Tenant,
+  token: string,
+  name: string,
+): Promise<KeyRow> {
+  const row: KeyRow = {
+    ...tenant,
+    id: deps.ids.next('key'),
+    name,
+    prefix: shownPrefix(token),
+    hash: hashToken(token),
+    scopes,
+    numberScope: null,
+    spendLimitCents: null,
+    spendLimitResetPeriod: null,
+    mintedByTokenId: null,
+    expiresAt: null,
+    lastUsedAt: null,
+    createdAt: deps.clock.now(),
+    revokedAt: null,
+  }
+  await tables.keys.insert(row)
+  await audit(tables, deps.ids, {
+    tenant,
+    eventType: 'key.minted',
+    targetType: 'key',
+    targetId: row.id,
+    actor: 'platform',
+    data: { name, scopes: row.scopes },
+    at: row.createdAt,
+  })
+  return row
+}
+
+/** A new workspace with a key for each environment: what `saperly workspaces create` prints, once. */
+export async function createWorkspace(
+  deps: Pick<BootstrapDeps, 'store' | 'clock' | 'ids' | 'random'>,
+  name: string,
+): Promise<{ workspaceId: string; keys: Record<Environment, string> }> {
+  const { store, clock, ids, random } = deps
+  const workspaceId = ids.next('ws')
+  const keys = { test: mintToken('sk_test', random), live: mintToken('sk_live', random) }
+  await store.transaction(async (tables) => {
+    await tables.workspaces.create({ id: workspaceId, name, createdAt: clock.now() })
+    for (const environment of ['test', 'live'] as const) {
+      await insertKey(deps, tables, { workspaceId, environment }, keys[environment], 'first')
+    }
+  })
+  return { workspaceId, keys }
+}
+
+async function demoNumber(deps: BootstrapDeps): Promise<string> {
+  const { store, box, ids, clock, random } = deps
+  const tenant: Tenant = { workspaceId: DEFAULT_WORKSPACE, environment: 'test' }
+  const there = await store.tables.numbers.findActive('test', DEMO_NUMBER)
+  if (there) return there.id
+  const numberId = ids.next('num')
+  const connectionId = ids.next('conn')
+  const secret = mintToken('mc', random)
+  const createdAt = clock.now()
+  await store.transaction(async (tables) => {
+    await tables.connections.insert({
+      ...tenant,
+      id: connectionId,
+      mode: 'manual',
+      settings: {
+        ...connectionDefaults,
+        mode: 'manual',
+        name: 'Demo',
+        recordingEnabled: true,
+        callControl: { ...connectionDefaults.callControl },
+      },
+      llmApiKey: null,
+      mcpTokens: {},
+      manualSecretHash: hashToken(secret),
+      manualSecret: box.seal(secret, sealedFor.manual(connectionId)),
+      previousManualSecretHash: null,
+      previousManualSecret: null,
+      previousSecretUntil: null,
+      createdAt,
+      deletedAt: null,
+    })
+    await tables.numbers.insert({
+      ...tenant,
+      id: numberId,
+      phoneNumber: DEMO_NUMBER,
+      connectionId,
+      webhookUrl: null,
+      smsSenderId: null,
+      callerIdName: 'Saperly',
+      country: 'US',
+      numberType: 'local',
+      monthlyPriceCents: 0,
+      nextChargeAt: null,
+      releasedAt: null,
+      createdAt,
+    })
+  })
+  return numberId
+}
