@@ -1,10 +1,11 @@
 // The table: each route is declared once, with the errors of its kind; handlers can return no other.
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
-import { endpoint, json } from './endpoint.ts'
+import { endpoint, json, withoutSecrets } from './endpoint.ts'
 import type { ErrorsOf, Handler, Handlers, Input, Page, ParamsOf, SuccessOf } from './endpoint.ts'
 import { failure, failures } from './failure.ts'
 import { scopes } from './scopes.ts'
+import { connectionDefaults } from './shapes/connection.ts'
 import type { Call } from './shapes/call.ts'
 import type { PhoneNumber } from './shapes/number.ts'
 import { endpoints } from './table.ts'
@@ -66,6 +67,28 @@ describe('the table', () => {
       )
       expect(secretFields).toEqual(secrets)
     }
+  })
+
+  it('leaves secrets out of a replay, and the answer still fits its schema', () => {
+    const createdAt = '2026-01-01T00:00:00.000Z'
+    const webhook = {
+      id: 'whk_1',
+      url: 'https://example.com',
+      events: ['call.completed'],
+      description: null,
+      enabled: true,
+      successRate: null,
+      signingSecret: 'whsec_x',
+      createdAt,
+    }
+    expect(withoutSecrets(endpoints.createWebhook, webhook)).toEqual({
+      ...webhook,
+      signingSecret: null,
+    })
+    const connection = { id: 'conn_1', name: 'n', createdAt, ...connectionDefaults }
+    const shown = { ...connection, manualSecret: 'mc_x' }
+    expect(withoutSecrets(endpoints.createConnection, shown)).toEqual(connection)
+    expect(withoutSecrets(endpoints.getCall, { id: 'call_1' })).toEqual({ id: 'call_1' })
   })
 
   it('takes a body on every mutating route and on no other', () => {

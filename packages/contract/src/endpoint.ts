@@ -96,7 +96,7 @@ export interface Endpoint<
   readonly errors: readonly Tag[]
   /** Takes `Idempotency-Key`: everything but GET. */
   readonly mutating: boolean
-  /** Fields of the answer that are shown once, and left out when an answer is replayed. */
+  /** Fields of the answer that are shown once; see `withoutSecrets` for what a replay shows. */
   readonly secretFields: readonly string[]
 }
 
@@ -186,6 +186,17 @@ export function endpoint<
     mutating,
     secretFields: spec.secretFields ?? [],
   }
+}
+
+/** The answer as a replay shows it: a secret field is `null` where it always stands, and absent where it may be. */
+export function withoutSecrets<Answer extends object>(
+  { success, secretFields }: Pick<Endpoint, 'success' | 'secretFields'>,
+  answer: Answer,
+): Answer {
+  const kept = Object.entries(answer).filter(([name]) => !secretFields.includes(name))
+  const bare = Object.fromEntries(kept)
+  if (success.kind !== 'json' || success.schema.safeParse(bare).success) return bare as Answer
+  return { ...bare, ...Object.fromEntries(secretFields.map((name) => [name, null])) } as Answer
 }
 
 type OutputOf<S> = S extends z.ZodType ? z.output<S> : undefined

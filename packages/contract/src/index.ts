@@ -14,7 +14,7 @@ export type {
   Success,
   SuccessOf,
 } from './endpoint.ts'
-export { endpoint, json, page, redirect, resources, stream } from './endpoint.ts'
+export { endpoint, json, page, redirect, resources, stream, withoutSecrets } from './endpoint.ts'
 export * from './directive.ts'
 export { docs } from './docs/page.ts'
 export type { DocsInfo } from './docs/chapters.ts'

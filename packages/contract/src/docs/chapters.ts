@@ -24,7 +24,7 @@ export interface DocsInfo {
 export function introduction({ serverUrl }: DocsInfo): Html {
   return html`<h1>A phone carrier for AI agents</h1>
     <p>
-      ${prose('Send `Authorization: Bearer <key>` with every request. A key that starts with `sk_test_` sees only test data, and its calls go to phones inside the platform: nobody is disturbed and nothing is billed.')}
+      ${prose('Send `Authorization: Bearer <key>` with every request. A key that starts with `sk_test_` sees only test data, spends only test balance, and its calls go to phones inside the platform: nobody is disturbed.')}
     </p>
     <p>
       ${prose('All money is integer cents (USD), all times are ISO 8601 UTC. Bodies are JSON and refuse unknown fields; their optional fields accept `null`. Lists are bare arrays, newest first: `limit` and `cursor` page through them, and the next page stands in the `Link` header. Every answer carries `x-request-id`. Every route answers under `/v2` too.')}

@@ -69,25 +69,36 @@ function named(schema: JsonObject): Content {
     >`
   }
   const choices = listOf(schema['oneOf'] ?? schema['anyOf'])
-  if (choices.length > 0)
+  if (choices.length > 0 && choices.every((one) => isObject(one['properties']))) {
+    return html`one of ${choices.length} kinds of object`
+  }
+  if (choices.length > 0) {
     return choices.flatMap((one, i) => (i ? [' or ', named(one)] : [named(one)]))
-  if (isObject(schema['items'])) return html`list of ${typeOf(schema['items'])}${bounds(schema)}`
-  if (isObject(schema['additionalProperties']) && !schema['properties']) return 'map'
+  }
+  if (isObject(schema['items'])) return html`list${bounds(schema)} of ${typeOf(schema['items'])}`
+  const values = schema['additionalProperties']
+  if (isObject(values) && !schema['properties']) return html`map of ${typeOf(values)}`
   const type = schema['format'] === 'date-time' ? 'time' : schema['type']
   return html`${typeof type === 'string' ? type : 'any'}${bounds(schema)}`
 }
 
 /** Lengths and sizes, where they are bounded. */
 function bounds(schema: JsonObject): Html | null {
-  const least = schema['minimum'] ?? schema['minLength'] ?? schema['minItems']
+  const least = schema['minimum'] ?? schema['minLength'] ?? schema['minItems'] ?? 0
   const most = schema['maximum'] ?? schema['maxLength'] ?? schema['maxItems']
   const over = schema['exclusiveMinimum']
   const range = [
     typeof over === 'number' ? `over ${over}` : null,
-    typeof least === 'number' && least > 0 && typeof most !== 'number' ? `at least ${least}` : null,
-    typeof most === 'number' ? `${typeof least === 'number' ? least : 0} to ${most}` : null,
+    typeof most === 'number' && typeof least === 'number' ? rangeOf(least, most) : null,
+    typeof most !== 'number' && typeof least === 'number' && least > 0 ? `at least ${least}` : null,
   ].filter((part) => part !== null)
-  return range.length > 0 ? html` <span class="bounds">${range.join(', ')}</span>` : null
+  if (range.length === 0) return null
+  const unit = schema['type'] === 'string' ? ' characters' : ''
+  return html` <span class="bounds">${range.join(', ')}${unit}</span>`
+}
+
+function rangeOf(least: number, most: number): string {
+  return least === 0 ? `up to ${most}` : `${least} to ${most}`
 }
 
 /** A table of every field of an object. */

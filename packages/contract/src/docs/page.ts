@@ -155,7 +155,7 @@ function asExample(schema: JsonObject): JsonObject {
 
 function errorTable(tags: readonly FailureTag[]): Html {
   const sorted = tags.toSorted((a, b) => failures[a].status - failures[b].status)
-  return html`<table>
+  return html`<table class="errors">
     <tbody>
       ${sorted.map(
         (tag) =>

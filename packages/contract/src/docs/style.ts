@@ -15,7 +15,7 @@ export const style = `
   --delete: light-dark(#a8322b, #f09088);
 }
 * { box-sizing: border-box }
-html { scroll-behavior: smooth; scroll-padding-top: 1.5rem }
+html { scroll-padding-top: 1.5rem }
 body {
   margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif;
@@ -63,7 +63,8 @@ th, td { text-align: left; vertical-align: top; padding: .42rem .9rem .42rem 0; 
 th { font-weight: 500; width: 32% } td.type { width: 30% }
 thead th { border-top: 0; color: var(--quiet); font-weight: 400 }
 .optional, .or, .bounds { color: var(--quiet); font-size: .8rem }
-.optional { margin-left: .45rem }
+th .optional { margin-left: .45rem }
+.errors th { width: 17rem } .errors td.type { width: 4rem }
 details { margin-top: 1rem; border-top: 1px solid var(--line); border-bottom: 1px solid var(--line) }
 details + details { margin-top: -1px }
 summary { cursor: pointer; padding: .5rem 0; font-size: .89rem; color: var(--quiet) }
@@ -77,6 +78,5 @@ details > :last-child { margin-bottom: .9rem }
   td.type { width: auto } thead { display: none }
   th { padding-bottom: 0 } td { border-top: 0; padding: .1rem 0 } tr { padding-bottom: .4rem }
 }
-@media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto } }
 @media print { nav { display: none } body { display: block } }
 `

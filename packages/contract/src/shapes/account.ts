@@ -77,7 +77,7 @@ export type ConsentCheck = z.output<typeof ConsentCheck>
 
 export const recordConsentBody = z.strictObject({
   numberId: idField,
-  peerNumber: e164,
+  peerNumber: e164.describe('E.164.'),
   consentType: z.literal('explicit_outbound', {
     error:
       'must be explicit_outbound; implied_inbound is recorded by the platform when a peer calls',
@@ -90,7 +90,7 @@ export const recordConsentBody = z.strictObject({
 
 export const revokeConsentBody = z.strictObject({
   numberId: idField,
-  peerNumber: e164,
+  peerNumber: e164.describe('E.164.'),
   optOut: maybe(z.boolean()).describe(
     'No number of the workspace may reach this peer any more. Default false: ends this pair’s consent.',
   ),

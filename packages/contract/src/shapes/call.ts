@@ -123,7 +123,7 @@ export type Transcript = z.output<typeof Transcript>
 
 export const placeCallBody = z.strictObject({
   fromNumberId: idField.describe('The number of the workspace to call from.'),
-  to: e164.describe('Whom to call.'),
+  to: e164.describe('Whom to call, in E.164.'),
   connectionId: maybe(idField).describe('Who talks, in place of the number’s own connection.'),
   instructions: maybe(text(0, MAX_INSTRUCTIONS)).describe(
     'Replaces the stored prompt for this call alone.',
