@@ -1,0 +1,383 @@
+// Manual mode over real websockets and real HTTP on loopback: sockets, failover, webhooks, and the way between them.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Directive } from '@saperly/contract'
+import { Cancelled } from '@saperly/kernel'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { verify } from '../webhook/sign.ts'
+import { ManualBrain } from './manual.ts'
+import { ManualWebhook } from './manual-webhook.ts'
+import { BrainLost } from './port.ts'
+import { collect, ManualHouse, never, turn } from './manual-house.ts'
+
+let house: ManualHouse
+beforeEach(async () => {
+  house = await ManualHouse.open()
+})
+afterEach(() => house.close())
+
+describe('coming in', () => {
+  test('by header, and the first frame is ready', async () => {
+    const socket = await house.connect()
+    expect(socket.frames[0]).toEqual({
+      type: 'ready',
+      protocol: 'saperly.manual.v1',
+      connectionId: house.connectionId,
+      calls: [],
+    })
+  })
+
+  test('by subprotocol, of which only the name of the protocol is given back', async () => {
+    const protocols = ['saperly.manual.v1', `bearer.${house.secret}`]
+    const socket = await house.connect({ protocols, headers: {} })
+    expect(socket.ws.protocol).toBe('saperly.manual.v1')
+  })
+
+  test('with the previous secret, for as long as a rotation lasts', async () => {
+    house.rotate('mc_new', house.clock.now() + 1000)
+    await house.connect()
+    await house.connect({ headers: { authorization: 'Bearer mc_new' } })
+    await house.clock.advance(1000)
+    expect(await house.refusal()).toMatchObject({ status: 401 })
+  })
+
+  test.each([
+    ['no bearer', {}, 'Unauthorized', 401],
+    ['no bearer of ours', { authorization: 'Bearer sk_test_x' }, 'Unauthorized', 401],
+    ['another secret', { authorization: 'Bearer mc_wrong' }, 'Unauthorized', 401],
+  ])('not with %s', async (_, headers, tag, status) => {
+    const refusal = await house.refusal({ headers })
+    expect(refusal).toMatchObject({ status, body: { _tag: tag } })
+    expect(refusal.headers['x-request-id']).toMatch(/^req_/)
+  })
+
+  test('not with the secret in the URL', async () => {
+    const path = `/manual/${house.connectionId}?bearer=${house.secret}`
+    expect(await house.refusal({ path, headers: {} })).toMatchObject({ status: 401 })
+  })
+
+  test('not to a connection that is unknown, deleted or hosted', async () => {
+    const notFound = { status: 404, body: { _tag: 'ConnectionNotFound', id: 'conn_none' } }
+    expect(await house.refusal({ path: '/manual/conn_none' })).toMatchObject(notFound)
+    house.row.deletedAt = 1
+    expect(await house.refusal()).toMatchObject({ status: 404 })
+    house.row.deletedAt = null
+    house.row.mode = 'hosted'
+    expect(await house.refusal()).toMatchObject({ status: 404 })
+  })
+
+  test('not without a handshake, and also that is said in our own words', async () => {
+    const refusal = await house.refusal({ version: '1' })
+    expect(refusal).toMatchObject({ status: 400, body: { _tag: 'MalformedRequest' } })
+  })
+
+  test('at most 16 of one connection', async () => {
+    for (let i = 0; i < 16; i++) await house.connect()
+    const full = { _tag: 'ConcurrencyLimited', limit: 16, active: 16 }
+    expect(await house.refusal()).toMatchObject({ status: 429, body: full })
+  })
+})
+
+describe('on one socket', () => {
+  test('a request is answered by the first frame that does not end in more', async () => {
+    const socket = await house.connect()
+    const { brain } = house.brain()
+    const answer = collect(brain.ask(turn('req_1'), never))
+    expect(await socket.next('turn')).toMatchObject({ requestId: 'req_1', text: 'hello' })
+    socket.say({ requestId: 'req_1', directive: { type: 'speak', text: 'One,', more: true } })
+    socket.say({
+      requestId: 'req_1',
+      directives: [{ type: 'speak', text: 'two.' }, { type: 'hangup' }],
+    })
+    expect((await answer).map((directive) => directive.type)).toEqual(['speak', 'speak', 'hangup'])
+    expect(brain.kind).toBe('manual_socket')
+    socket.say({ requestId: 'req_1', directives: [] })
+    expect(await socket.next('error')).toMatchObject({ _tag: 'StaleRequest', requestId: 'req_1' })
+  })
+
+  test('what cannot be followed is said, and the request stays open', async () => {
+    const socket = await house.connect()
+    const { brain } = house.brain()
+    const answer = collect(brain.ask(turn('req_1'), never))
+    await socket.next('turn')
+    const bad = [
+      { requestId: 'req_1', directive: { type: 'dance' } },
+      { requestId: 'req_1', directive: { type: 'transfer', to: '+15555550999' } },
+      'not json',
+      { callId: 'call_none', directives: [] },
+      { requestId: 'req_none', directives: [] },
+    ]
+    for (const frame of bad) socket.say(frame)
+    const complaints = []
+    for (const _ of bad) complaints.push(await socket.next('error'))
+    expect(complaints.map((frame) => [frame['_tag'], frame['requestId']])).toEqual([
+      ['InvalidDirective', 'req_1'],
+      ['InvalidDirective', 'req_1'],
+      ['InvalidDirective', null],
+      ['InvalidDirective', null],
+      ['StaleRequest', 'req_none'],
+    ])
+    socket.say({ requestId: 'req_1', directive: { type: 'transfer', to: '+15555550111' } })
+    expect(await answer).toEqual([{ type: 'transfer', to: '+15555550111' }])
+  })
+
+  test('directives may come unasked on a live call', async () => {
+    const socket = await house.connect()
+    const { call, unasked } = house.brain()
+    socket.say({ callId: call.callId, directive: { type: 'speak', text: 'By the way.' } })
+    await vi.waitFor(() => expect(unasked).toEqual([{ type: 'speak', text: 'By the way.' }]))
+  })
+
+  test('what was dropped may still come, and is no error; after a timeout it is', async () => {
+    const socket = await house.connect()
+    const { brain } = house.brain()
+    for (const [requestId, reason] of [
+      ['req_1', 'interrupted'],
+      ['req_2', 'timeout'],
+    ] as const) {
+      const drop = new AbortController()
+      const answer = collect(brain.ask(turn(requestId), drop.signal)).catch((error) => error)
+      await socket.next('turn')
+      drop.abort(new Cancelled(reason))
+      expect(await answer).toMatchObject({ reason })
+      socket.say({ requestId, directive: { type: 'speak', text: 'late' } })
+    }
+    expect(await socket.next('error')).toMatchObject({ _tag: 'StaleRequest', requestId: 'req_2' })
+  })
+
+  test('a binary frame, and one over 64 KiB, close it', async () => {
+    const first = await house.connect()
+    first.ws.send(Buffer.from([1, 2, 3]))
+    expect(await first.closed).toBe(1003)
+    const second = await house.connect()
+    second.ws.send('x'.repeat(65_537))
+    expect(await second.closed).toBe(1009)
+  })
+
+  test('a ping every 20 s, and a socket that answers none is dropped', async () => {
+    const alive = await house.connect()
+    const dead = await house.connect({ autoPong: false })
+    const pings = vi.fn<() => void>()
+    alive.ws.on('ping', pings)
+    for (let beat = 1; beat <= 3; beat++) {
+      await house.clock.advance(20_000)
+      if (beat === 3) break
+      await vi.waitFor(() => expect(pings).toHaveBeenCalledTimes(beat))
+      // An answered frame proves that the pong before it has arrived.
+      alive.say('not json')
+      await alive.next('error')
+    }
+    expect(await dead.closed).toBe(1006)
+    await vi.waitFor(() => expect(house.sockets.open).toBe(1))
+  })
+})
+
+describe('from socket to socket', () => {
+  test('the newest gets new calls; when it closes the other takes over what is unanswered', async () => {
+    const older = await house.connect()
+    const newer = await house.connect()
+    const { brain, call } = house.brain()
+    const answer = collect(brain.ask(turn('req_1'), never))
+    await newer.next('turn')
+    newer.ws.close()
+    expect(await older.next('ready')).toMatchObject({ calls: [] })
+    expect(await older.next('ready')).toMatchObject({ calls: [{ callId: call.callId }] })
+    expect(await older.next('turn')).toMatchObject({ requestId: 'req_1' })
+    older.say({ requestId: 'req_1', directive: { type: 'speak', text: 'Here.' } })
+    expect(await answer).toEqual([{ type: 'speak', text: 'Here.' }])
+  })
+
+  test('the first that comes within 15 s owns the call, and hears what it missed, in order', async () => {
+    const first = await house.connect()
+    const { brain, call } = house.brain()
+    const answer = collect(brain.ask(turn('req_1'), never))
+    await first.next('turn')
+    first.ws.terminate()
+    await vi.waitFor(() => expect(house.sockets.open).toBe(0))
+    await house.clock.advance(14_000)
+    brain.tell({ ...house.base('req_2'), type: 'funds_low', secondsLeft: 30 })
+    const second = await house.connect()
+    expect(second.frames[0]).toMatchObject({ type: 'ready', calls: [{ callId: call.callId }] })
+    await second.next('funds_low')
+    expect(second.frames.map((frame) => frame['type'])).toEqual(['ready', 'turn', 'funds_low'])
+    second.say({ requestId: 'req_1', directives: [] })
+    expect(await answer).toEqual([])
+  })
+
+  test('a call that comes while the socket is away waits for it too', async () => {
+    const first = await house.connect()
+    first.ws.terminate()
+    await vi.waitFor(() => expect(house.sockets.open).toBe(0))
+    const { brain } = house.brain()
+    const answer = collect(brain.ask(turn('req_1'), never))
+    const second = await house.connect()
+    await second.next('turn')
+    second.say({ requestId: 'req_1', directives: [] })
+    expect(await answer).toEqual([])
+  })
+
+  test('after 15 s the brain is lost where there is no webhook', async () => {
+    const socket = await house.connect()
+    const { brain } = house.brain()
+    const answer = collect(brain.ask(turn('req_1'), never)).catch((error) => error)
+    await socket.next('turn')
+    socket.ws.terminate()
+    await vi.waitFor(() => expect(house.sockets.open).toBe(0))
+    await house.clock.advance(15_000)
+    expect(await answer).toBeInstanceOf(BrainLost)
+  })
+
+  test('closing tells every socket that the server goes away', async () => {
+    const socket = await house.connect()
+    await house.sockets.closeAll()
+    expect(await socket.closed).toBe(1001)
+    expect(await house.refusal()).toMatchObject({ status: 503, body: { _tag: 'Unavailable' } })
+  })
+})
+
+describe('by webhook', () => {
+  type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void
+  let answer: Answer
+  let requests: { headers: Record<string, string>; body: string }[]
+  let url: string
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString('utf8')))
+    request.on('end', () => {
+      requests.push({ headers: request.headers as Record<string, string>, body })
+      answer(request, response, body)
+    })
+  })
+  const json =
+    (value: unknown): Answer =>
+    (_, response) =>
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(value))
+
+  beforeEach(async () => {
+    requests = []
+    answer = json({ directives: [{ type: 'speak', text: 'Hi.' }] })
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  })
+  afterEach(async () => {
+    server.closeAllConnections()
+    await new Promise<void>((done) => server.close(() => done()))
+  })
+
+  const hook = (target = url): ManualWebhook =>
+    new ManualWebhook(house.deps, { url: target, environment: 'test', secrets: [house.secret] })
+
+  test('the event is the body, signed with the manual secret', async () => {
+    const { brain } = house.brain([hook()])
+    const event = turn('req_1')
+    expect(await collect(brain.ask(event, never))).toEqual([{ type: 'speak', text: 'Hi.' }])
+    expect(brain.kind).toBe('manual_webhook')
+    expect(JSON.parse(requests[0]!.body)).toEqual(event)
+    expect(verify(requests[0]!, [house.secret], house.clock.now())).toEqual({
+      ok: true,
+      value: { deliveryId: 'req_1' },
+    })
+  })
+
+  test('lines are carried out as they arrive, bad ones passed over', async () => {
+    let finish = (): void => undefined
+    answer = (_, response) => {
+      response.setHeader('content-type', 'application/x-ndjson')
+      response.write('{"type":"speak","text":"One.","more":true}\n{"type":"dan')
+      finish = () => response.end('ce"}\r\n\n{"type":"hangup"}')
+    }
+    const { brain } = house.brain([hook()])
+    const directives: Directive[] = []
+    for await (const directive of brain.ask(turn('req_1'), never)) {
+      directives.push(directive)
+      finish()
+    }
+    expect(directives.map((directive) => directive.type)).toEqual(['speak', 'hangup'])
+  })
+
+  test('a broken connection is tried once more, then the next route is', async () => {
+    answer = (request) => request.socket.destroy()
+    const second = hook()
+    const { brain } = house.brain([hook(), second])
+    const asked = collect(brain.ask(turn('req_1'), never)).catch((error) => error)
+    expect(await asked).toBeInstanceOf(BrainLost)
+    expect(requests.map(({ headers }) => headers['x-saperly-delivery-attempt'])).toEqual([
+      '1',
+      '2',
+      '1',
+      '2',
+    ])
+  })
+
+  test('a refusal, and 10 s of silence, mean the next route', async () => {
+    const silent = hook()
+    const refusing = hook('http://10.0.0.1/')
+    const { brain } = house.brain([refusing, silent])
+    answer = () => undefined
+    const asked = collect(brain.ask(turn('req_1'), never)).catch((error) => error)
+    await vi.waitFor(() => expect(requests).toHaveLength(1))
+    await house.clock.advance(10_000)
+    expect(await asked).toBeInstanceOf(BrainLost)
+  })
+
+  test('an answer that is none is an empty answer', async () => {
+    for (const value of [{ directives: [{ type: 'dance' }] }, 'text', 7, {}]) {
+      answer = json(value)
+      expect(await collect(house.brain([hook()]).brain.ask(turn('req_1'), never))).toEqual([])
+    }
+    answer = (_, response) => response.writeHead(204).end()
+    expect(await collect(house.brain([hook()]).brain.ask(turn('req_1'), never))).toEqual([])
+  })
+
+  test('events keep their order, and the last one is told before the close', async () => {
+    const { brain } = house.brain([hook()])
+    brain.tell({ ...house.base('req_1'), type: 'funds_low', secondsLeft: 30 })
+    await collect(brain.ask(turn('req_2'), never))
+    brain.tell({ ...house.base('req_3'), type: 'funds_low', secondsLeft: 10 })
+    await brain.close()
+    expect(requests.map(({ body }) => JSON.parse(body).requestId)).toEqual([
+      'req_1',
+      'req_2',
+      'req_3',
+    ])
+  })
+
+  test('takes over from a socket that does not come back, with the same request', async () => {
+    const socket = await house.connect()
+    const { brain } = house.brain([hook()])
+    const asked = collect(brain.ask(turn('req_1'), never))
+    await socket.next('turn')
+    socket.ws.terminate()
+    await vi.waitFor(() => expect(house.sockets.open).toBe(0))
+    brain.tell({ ...house.base('req_2'), type: 'funds_low', secondsLeft: 30 })
+    await house.clock.advance(15_000)
+    expect(await asked).toEqual([{ type: 'speak', text: 'Hi.' }])
+    await vi.waitFor(() => expect(requests).toHaveLength(2))
+    const ids = new Set(requests.map(({ body }) => JSON.parse(body).requestId))
+    expect(ids).toEqual(new Set(['req_1', 'req_2'])
+  })
+
+  test('a socket that has come since is asked when the webhook fails', async () => {
+    answer = (_, response) => response.writeHead(500).end()
+    const { brain } = house.brain([hook()])
+    expect(brain).toBeInstanceOf(ManualBrain)
+    const socket = await house.connect()
+    const asked = collect(brain.ask(turn('req_1'), never))
+    await socket.next('turn')
+    socket.say({ requestId: 'req_1', directives: [] })
+    expect(await asked).toEqual([])
+  })
+
+  test('dropping the answer breaks the request off', async () => {
+    let gone = (): void => undefined
+    const broken = new Promise<void>((done) => (gone = done))
+    answer = (_, response) => response.on('close', gone)
+    const { brain } = house.brain([hook()])
+    const drop = new AbortController()
+    const asked = collect(brain.ask(turn('req_1'), drop.signal)).catch((error) => error)
+    await vi.waitFor(() => expect(requests).toHaveLength(1))
+    drop.abort(new Cancelled('superseded'))
+    expect(await asked).toMatchObject({ reason: 'superseded' })
+    await broken
+  })
+})
