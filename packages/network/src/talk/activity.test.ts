@@ -1,6 +1,12 @@
 // The detector: a gate that follows the noise, a voice detector beside it, and how late it was.
+import { silentLog } from '@saperly/kernel'
 import { describe, expect, it } from 'vitest'
+import { decodeG711, encodeG711 } from '../codec/g711.ts'
+import { FliteProgram } from '../speech/flite-wasi.ts'
+import { FliteMouth } from '../speech/flite.ts'
+import { createFvad } from '../speech/fvad.ts'
 import { ActivityDetector, levelDb, type Vad } from './activity.ts'
+import { deferredVad } from './deferred-vad.ts'
 
 /** A square wave of the given level in dBFS. */
 function frame(db: number): Int16Array {
@@ -17,7 +23,16 @@ class FakeVad implements Vad {
   setMode(mode: 2 | 3): void {
     this.mode = mode
   }
-  close(): void {}
+  closed = false
+  close(): void {
+    this.closed = true
+  }
+}
+
+function withResolver(): { promise: Promise<Vad>; resolve: (vad: Vad) => void } {
+  let resolve: (vad: Vad) => void = () => {}
+  const promise = new Promise<Vad>((done) => (resolve = done))
+  return { promise, resolve }
 }
 
 function run(detector: ActivityDetector, db: number, frames: number): boolean[] {
@@ -75,4 +90,55 @@ describe('the end', () => {
     run(detector, -20, 5)
     expect(detector.observe(frame(-80))).toEqual({ voiced: false, run: 0, lateMs: 0 })
   })
+})
+
+describe('a detector that is still being opened', () => {
+  it('leaves the decision to the gate, then takes over in the mode that was asked for', async () => {
+    const vad = new FakeVad()
+    vad.speech = false
+    const opening = withResolver()
+    const detector = new ActivityDetector(deferredVad(opening.promise, silentLog))
+    expect(run(detector, -20, 3)).toEqual([true, true, true])
+    opening.resolve(vad)
+    await opening.promise
+    expect(vad.mode).toBe(3)
+    expect(run(detector, -20, 3)).toEqual([false, false, false])
+    detector.close()
+    expect(vad.closed).toBe(true)
+  })
+
+  it('is closed when it comes too late, and done without when it never comes', async () => {
+    const vad = new FakeVad()
+    const late = deferredVad(Promise.resolve(vad), silentLog)
+    late.close()
+    await Promise.resolve()
+    expect(vad.closed).toBe(true)
+    const failed = deferredVad(Promise.reject(new Error('no memory')), silentLog)
+    await Promise.resolve()
+    expect(failed.process(frame(-20))).toBe(true)
+  })
+})
+
+it('finds the embedded voice on a G.711 line, without splits, where it begins and ends', async () => {
+  const mouth = new FliteMouth(await FliteProgram.load())
+  const detector = new ActivityDetector(await createFvad(3))
+  const { signal } = new AbortController()
+  for await (const { pcm, words } of mouth.speak('I would like a table for two.', 'rms', signal)) {
+    const beforeMs = 1_000
+    const line = new Int16Array(pcm.length + 16_000)
+    line.set(pcm, 8_000)
+    const heard = decodeG711('PCMU', encodeG711('PCMU', line))
+    const voicedAtMs: number[] = []
+    for (let at = 0; at + 160 <= heard.length; at += 160) {
+      const { run } = detector.observe(heard.subarray(at, at + 160))
+      if (run >= 3) voicedAtMs.push(at / 8 + 20)
+    }
+    const from = beforeMs + (words[0]?.fromMs ?? 0)
+    const to = beforeMs + (words.at(-1)?.toMs ?? 0)
+    expect(Math.abs((voicedAtMs[0] ?? 0) - from)).toBeLessThanOrEqual(120)
+    expect(Math.abs((voicedAtMs.at(-1) ?? 0) - to)).toBeLessThanOrEqual(120)
+    const gaps = voicedAtMs.map((ms, i) => ms - (voicedAtMs[i - 1] ?? ms))
+    expect(Math.max(...gaps)).toBeLessThan(300)
+  }
+  detector.close()
 })

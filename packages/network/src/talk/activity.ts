@@ -15,10 +15,6 @@ export interface Activity {
   lateMs: number
 }
 
-/** Length of one frame at 8 kHz, in samples and milliseconds. */
-export const FRAME_SAMPLES = 160
-export const FRAME_MS = 20
-
 /** fvad keeps saying "speech" for 90–100 ms after the end (measured); where it was the last to let go, we subtract it. */
 const VAD_HANGOVER_MS = 100
 /** The noise floor stays within these levels, dBFS. */

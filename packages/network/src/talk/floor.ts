@@ -33,7 +33,7 @@ export type FloorEvent =
   | 'blip'
   /** The peer's turn is known (its text, or that it was not understood) and is worth telling. */
   | 'turn'
-  /** What was heard while we spoke turned out to be nothing. */
+  /** What was heard turned out to be nothing worth telling. */
   | 'noise'
   /** Our first packet of an utterance goes out. */
   | 'speak'
@@ -99,7 +99,7 @@ export const FLOOR: Readonly<Record<FloorState, Readonly<Record<FloorEvent, Cell
     end: NO,
     blip: NO,
     turn: go('idle', 'reportTurn'),
-    noise: NO,
+    noise: go('idle', 'dropTurn'),
     speak: go('settling'),
     spoken: 'ignored',
   },

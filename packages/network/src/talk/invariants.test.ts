@@ -113,6 +113,7 @@ function check(leg: Leg, asked: Asked): void {
 }
 
 it('no order of events breaks the leg', async () => {
+  expect.hasAssertions()
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { maxLength: 40 }),

@@ -1,7 +1,8 @@
 // The peer's side of the floor: finds the voice, feeds the recogniser, decides when a turn is over, collects its text.
 import { Bug, type Log } from '@saperly/kernel'
 import type { Ears, EarsEvent } from '../speech/port.ts'
-import { FRAME_MS, ActivityDetector, type Activity, type Vad } from './activity.ts'
+import { FRAME_MS } from '../speech/pcm.ts'
+import { ActivityDetector, type Activity, type Vad } from './activity.ts'
 import { decideEndpoint, type EndpointDecision, type EndpointReason } from './endpoint.ts'
 import type { Expect } from './port.ts'
 
@@ -15,8 +16,8 @@ const RING_FRAMES = 65
 export const MAX_PART_MS = 30_000
 /** Parts of one turn: the peer goes on before the text of what came before is known. */
 const MAX_PARTS = 8
-/** Less voice than this, without text, was a click. */
-export const BLIP_VOICED_MS = 120
+/** Less voice than this, without a partial, was a click: the recogniser isn't even asked. */
+const BLIP_VOICED_MS = 80
 /** Silence after which a click is forgotten. */
 const BLIP_SILENCE_MS = 200
 /** How long the text may take after the end of the turn. */

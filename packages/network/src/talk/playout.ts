@@ -1,7 +1,7 @@
 // What we say, in order: utterances rendered a sentence ahead, digits between them, and what was heard of each.
 import type { Clock, Log } from '@saperly/kernel'
 import type { Mouth } from '../speech/port.ts'
-import { FRAME_MS } from './activity.ts'
+import { FRAME_MS } from '../speech/pcm.ts'
 import type { TalkCommand, TalkEvent } from './port.ts'
 import type { Rendering } from './rendering.ts'
 import { Utterance } from './utterance.ts'

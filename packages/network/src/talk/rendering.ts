@@ -1,11 +1,10 @@
 // One piece of text on its way from the mouth to the wire: rendered once, taken frame by frame.
 import { Fault, untilCancelled, type Clock } from '@saperly/kernel'
 import type { AudioChunk, Mouth, Word } from '../speech/port.ts'
-import { FRAME_SAMPLES } from './activity.ts'
+import { FRAME_SAMPLES, msOf, samplesOf } from '../speech/pcm.ts'
 
-export const SAMPLES_PER_MS = 8
 /** No piece of 200 characters is longer; more than this is an engine gone wrong. */
-export const MAX_RENDERED_SAMPLES = 60_000 * SAMPLES_PER_MS
+export const MAX_RENDERED_SAMPLES = samplesOf(60_000)
 /** A resumed utterance goes back to the beginning of its word, but not by more than this. */
 const MAX_REWIND_MS = 600
 /** How long a character is spoken, where nothing better is known yet. */
@@ -47,12 +46,12 @@ export class Rendering {
   }
 
   get takenMs(): number {
-    return this.#taken / SAMPLES_PER_MS
+    return msOf(this.#taken)
   }
 
   /** Length of the audio; estimated while it is still being rendered. */
   get totalMs(): number {
-    const knownMs = this.#samples / SAMPLES_PER_MS
+    const knownMs = msOf(this.#samples)
     return this.#state === 'done' ? knownMs : Math.max(knownMs, this.text.length * MS_PER_CHAR)
   }
 
@@ -113,7 +112,7 @@ export class Rendering {
     const nowMs = this.takenMs
     const word = this.words.find(({ fromMs, toMs }) => fromMs < nowMs && nowMs < toMs)
     if (!word || nowMs - word.fromMs > MAX_REWIND_MS) return
-    this.#taken = Math.max(0, Math.round(word.fromMs * SAMPLES_PER_MS))
+    this.#taken = Math.max(0, samplesOf(word.fromMs))
   }
 
   /** Gives the audio back; words and length stay known. */

@@ -1,5 +1,5 @@
 // Notices that nobody says anything: counts from the end of our speech, and tells once.
-import { FRAME_MS } from './activity.ts'
+import { FRAME_MS } from '../speech/pcm.ts'
 
 export class SilenceWatch {
   #timeoutMs: number | null = null

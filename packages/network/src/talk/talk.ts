@@ -1,7 +1,8 @@
 // The talking part of one leg: puts the peer's voice, our speech and the floor together, frame by frame.
 import { silentLog, type Clock, type Log } from '@saperly/kernel'
 import type { EarsEvent, SpeechService } from '../speech/port.ts'
-import { FRAME_MS, type Vad } from './activity.ts'
+import { FRAME_MS } from '../speech/pcm.ts'
+import type { Vad } from './activity.ts'
 import { hasWord } from './endpoint.ts'
 import { FLOOR_SIDES, stepFloor } from './floor.ts'
 import type { EarState, FloorEffect, FloorEvent, FloorState, MouthState } from './floor.ts'
@@ -16,6 +17,8 @@ export const SUSPECT_VOICE_MS = 180
 export const CONFIRM_VOICE_MS = 500
 /** An interruption that isn't confirmed by then was none: we go on. */
 export const RESUME_AFTER_MS = 1_000
+/** Voice of less than this in which nothing was recognised was a noise, not a turn that was not understood. */
+export const FAINT_VOICE_MS = 120
 /** What was queued before a key waits this long after it. */
 export const KEY_DELAY_MS = 500
 
@@ -281,7 +284,10 @@ class LegTalk implements Talk {
     const turn = this.#listener.turn
     if (!turn) return
     const spoken = hasWord(turn.text)
-    if (this.#mouth === 'silent') return this.#raise('turn')
+    if (this.#mouth === 'silent') {
+      const faint = turn.text === '' && turn.voicedMs < FAINT_VOICE_MS && !this.#owed
+      return this.#raise(faint ? 'noise' : 'turn')
+    }
     if (spoken && this.#mayInterrupt) {
       this.#raise('confirm')
       return this.#raise('turn')

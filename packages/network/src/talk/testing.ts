@@ -1,7 +1,8 @@
 // A leg for tests: simulated media time, a mouth that speaks a word in 200 ms, and ears that hear what the test says.
 import { Fault, SimClock, type Clock } from '@saperly/kernel'
 import type { AudioChunk, Ears, EarsEvent, Mouth, SpeechService, Word } from '../speech/port.ts'
-import { FRAME_MS, FRAME_SAMPLES, type Vad } from './activity.ts'
+import { FRAME_MS, FRAME_SAMPLES } from '../speech/pcm.ts'
+import type { Vad } from './activity.ts'
 import type { Expect, Talk, TalkCommand, TalkEvent, TalkOptions } from './port.ts'
 import { createTalk } from './talk.ts'
 

@@ -113,10 +113,19 @@ describe('a turn', () => {
 
   it('is not made by a click', async () => {
     const leg = new Leg()
-    await leg.voice(80)
+    await leg.voice(60)
     await leg.quiet(2_000)
-    expect(leg.events).toEqual([])
     expect(leg.ears.calls).toEqual(['start 1', 'cancel 1'])
+    await leg.voice(100)
+    await leg.quiet(2_000)
+    expect(leg.ears.calls.slice(2)).toEqual(['start 2', 'finish 2'])
+    expect(leg.events).toEqual([])
+  })
+
+  it('may be a faint voice, if a word is recognised in it', async () => {
+    const leg = new Leg()
+    await leg.says('stop', 100)
+    expect(leg.of('turn')).toMatchObject([{ text: 'stop' }])
   })
 
   it('is cut at its greatest length, and the next one is not lost', async () => {
@@ -163,7 +172,7 @@ describe('resumed', () => {
   it('is not told for a click, nor after an answer', async () => {
     const leg = new Leg()
     await leg.says('book a table')
-    await leg.voice(80)
+    await leg.voice(60)
     await leg.quiet(600)
     leg.speak('Certainly.')
     await leg.quiet(600)
