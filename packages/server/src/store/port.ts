@@ -238,6 +238,15 @@ export interface LedgerTable {
   release(callId: string, at: number): Promise<boolean>
   /** Cents held for the call, or null when it has no open hold. */
   held(callId: string): Promise<number | null>
+  /** Takes a price outside of calls (a message, a month of a number) from balance and caps, at once. */
+  charge(price: {
+    tenant: Tenant
+    messageId: string | null
+    keyId: string | null
+    amountCents: number
+    note: string
+    at: number
+  }): Promise<LedgerResult<{ balanceCents: number }>>
   topUp(
     tenant: Tenant,
     amountCents: number,
@@ -326,7 +335,10 @@ export interface AuditRow {
   targetType: string
   targetId: string
   actor: string
+  /** Empty once a person in it has been erased. */
   data: Record<string, unknown>
+  /** Keyed, salted digest of `data`: what the chain covers in its place. */
+  dataDigest: string
   /** Null until the row has been chained (right after the commit that wrote it). */
   hash: string | null
   previousHash: string | null
@@ -348,13 +360,16 @@ export interface Tables {
     list(tenant: Tenant, page: Page, at: number): Promise<KeyWithSpending[]>
     /** Revokes the key and everything minted by it, down to the last descendant; the ids revoked now. */
     revokeTree(tenant: Tenant, id: string, at: number): Promise<string[]>
+    /** Notes a use, at most once a minute. */
     touch(id: string, at: number): Promise<void>
   }
   numbers: {
-    insert(row: NumberRow): Promise<void>
+    /** False (and nothing written) when the number is active already, in whatever workspace. */
+    insert(row: NumberRow): Promise<boolean>
     get(tenant: Tenant, id: string): Promise<NumberRow | null>
     /** The active number with this E.164, in whatever workspace: for incoming calls. */
     findActive(environment: Environment, phoneNumber: string): Promise<NumberRow | null>
+    /** Released ones included: `releasedAt` tells. */
     list(tenant: Tenant, numberIds: readonly string[] | null, page: Page): Promise<NumberRow[]>
     update(
       tenant: Tenant,
@@ -362,13 +377,19 @@ export interface Tables {
       patch: Partial<
         Pick<
           NumberRow,
-          'connectionId' | 'webhookUrl' | 'smsSenderId' | 'callerIdName' | 'releasedAt'
+          | 'connectionId'
+          | 'webhookUrl'
+          | 'smsSenderId'
+          | 'callerIdName'
+          | 'nextChargeAt'
+          | 'releasedAt'
         >
       >,
     ): Promise<NumberRow | null>
   }
   connections: {
     insert(row: ConnectionRow): Promise<void>
+    /** Deleted ones are found by none of these. */
     get(tenant: Tenant, id: string): Promise<ConnectionRow | null>
     /** For the manual socket, whose bearer names no tenant. */
     findById(id: string): Promise<ConnectionRow | null>
@@ -394,7 +415,7 @@ export interface Tables {
   }
   events: {
     append(row: EventRow): Promise<void>
-    /** Oldest first; those after the event `afterId` when given. */
+    /** Oldest first, at most 10,000; those after the event `afterId` when given. */
     list(callId: string, afterId: string | null): Promise<EventRow[]>
   }
   transcripts: {
@@ -403,8 +424,10 @@ export interface Tables {
   }
   webhooks: {
     insert(row: WebhookRow): Promise<void>
+    /** Deleted ones are found by neither of these. */
     get(tenant: Tenant, id: string): Promise<WebhookRow | null>
     list(tenant: Tenant, page: Page): Promise<(WebhookRow & { successRate: number | null })[]>
+    /** Replaces everything but id, tenant and createdAt. Deleting it makes what is still to be delivered `dead`. */
     update(row: WebhookRow): Promise<void>
   }
   outbox: {
@@ -436,7 +459,7 @@ export interface Tables {
     ): Promise<void>
     get(tenant: Tenant, id: string): Promise<DeliveryRow | null>
     list(tenant: Tenant, webhookId: string, page: Page): Promise<DeliveryRow[]>
-    /** Makes a finished delivery pending again, its attempts counted from zero. */
+    /** Makes a finished delivery pending again, its attempts counted from zero; an unfinished one stays as it is. */
     replay(tenant: Tenant, id: string, at: number): Promise<DeliveryRow | null>
     /** When the next pending delivery is due, or null. */
     nextDueAt(): Promise<number | null>
@@ -461,7 +484,7 @@ export interface Tables {
     free(keyId: string, key: string): Promise<void>
   }
   audit: {
-    append(row: Omit<AuditRow, 'hash' | 'previousHash'>): Promise<void>
+    append(row: Omit<AuditRow, 'dataDigest' | 'hash' | 'previousHash'>): Promise<void>
     list(tenant: Tenant, page: Page): Promise<AuditRow[]>
     /** Chains what is not yet chained, oldest first, one workspace at a time under its lock; how many rows. */
     chain(): Promise<number>

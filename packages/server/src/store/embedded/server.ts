@@ -1,0 +1,137 @@
+// One cluster and the server on it: made once, found running or started.
+import { readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, Fault, type Log } from '@saperly/kernel'
+import pg from 'pg'
+import { connectionConfig } from '../database.ts'
+import { runCommand } from './command.ts'
+import { SOCKET_PORT, prepareSocketFolder } from './places.ts'
+import {
+  type Postmaster,
+  runningPostmaster,
+  spawnPostmaster,
+  stopPostmaster,
+  until,
+} from './postmaster.ts'
+import type { RunAs } from './user.ts'
+
+/** The superuser of the cluster, and its only user. */
+export const USER = 'saperly'
+export const STOP_LIMIT_MS = 60_000
+/** Recovery after a power cut replays the log, and may take its time. */
+const READY_LIMIT_MS = 120_000
+/** How much of the server's log goes into the cause of a Fault. */
+const LOG_TAIL_CHARS = 2_000
+
+export interface ServerPlace {
+  /** Folder of the database's user. */
+  home: string
+  /** Folder with `postgres` and `initdb`. */
+  bin: string
+  user: RunAs
+  clock: Clock
+  log: Log
+}
+
+/** A client of the cluster's own database, which is there whatever else is. */
+export function clientOf(socketFolder: string): pg.Client {
+  return new pg.Client(
+    connectionConfig({ host: socketFolder, port: SOCKET_PORT, user: USER, database: 'postgres' }),
+  )
+}
+
+export class Server {
+  readonly #place: ServerPlace
+  readonly #cluster: string
+
+  constructor(place: ServerPlace) {
+    this.#place = place
+    this.#cluster = join(place.home, 'cluster')
+  }
+
+  /** initdb, once: under another name and then renamed, so that one cut short is never taken for a database. */
+  async create(): Promise<void> {
+    const version = await readFile(join(this.#cluster, 'PG_VERSION'), 'utf8').catch(() => null)
+    if (version !== null) return
+    const { bin, user } = this.#place
+    const unfinished = `${this.#cluster}.unfinished-${process.pid}`
+    await rm(unfinished, { recursive: true, force: true })
+    const { code, output } = await runCommand(
+      join(bin, 'initdb'),
+      // Only who may enter the socket's folder reaches the server at all; hence no passwords.
+      ['-D', unfinished, '-U', USER, '--auth=trust', '-E', 'UTF8', '--locale=C', '-k'],
+      user,
+    )
+    if (code !== 0) {
+      throw new Fault(
+        'the embedded PostgreSQL could not create its database (for one, it needs a user that /etc/passwd ' +
+          'knows): start as another user, or set DATABASE_URL',
+        { cause: new Error(output), retryable: false },
+      )
+    }
+    await rename(unfinished, this.#cluster)
+  }
+
+  /**
+   * The running server: the one that outlived its parent, or a new one.
+   * @throws Fault when it does not start
+   */
+  async ready(): Promise<Postmaster> {
+    const running = await this.#whenReady(() => false)
+    if (running) {
+      if (await answers(running)) {
+        this.#place.log.info('database_found_running', { pid: running.pid })
+        return running
+      }
+      // Its socket was swept away, perhaps: nobody can reach it any more, so that a new one must take over.
+      if (running.certain) await stopPostmaster(running.pid, this.#place.clock, STOP_LIMIT_MS)
+    }
+    return this.#spawn()
+  }
+
+  async #spawn(): Promise<Postmaster> {
+    const { home, bin, user } = this.#place
+    const socketFolder = await prepareSocketFolder(home, user)
+    const ended = await spawnPostmaster(bin, home, socketFolder, user)
+    const started = await this.#whenReady(() => !ended())
+    if (started && (await answers(started))) return started
+    throw new Fault('the embedded PostgreSQL does not start; its postgres.log says why', {
+      cause: new Error(await this.#logTail()),
+      retryable: false,
+    })
+  }
+
+  /** The server once it says that it is ready; null when there is none and `mayCome` says that none will come. */
+  async #whenReady(mayCome: () => boolean): Promise<Postmaster | null> {
+    let found: Postmaster | null = null
+    await until(
+      async () => {
+        const over = !mayCome()
+        found = await runningPostmaster(this.#cluster)
+        return found ? found.ready : over
+      },
+      this.#place.clock,
+      READY_LIMIT_MS,
+    )
+    return found
+  }
+
+  async #logTail(): Promise<string> {
+    const text = await readFile(join(this.#place.home, 'postgres.log'), 'utf8').catch(() => '')
+    return text.slice(-LOG_TAIL_CHARS)
+  }
+}
+
+/** Whether the server can be reached by its socket. */
+async function answers({ socketFolder }: Postmaster): Promise<boolean> {
+  const client = clientOf(socketFolder)
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return true
+  } catch {
+    return false
+  } finally {
+    await client.end()
+  }
+}

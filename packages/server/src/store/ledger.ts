@@ -1,0 +1,135 @@
+// The ledger: each move is one stored function, each function one immutable transfer.
+import { assert, type Ids } from '@saperly/kernel'
+import { type LedgerAnswer, refusalIn } from '../ledger/refusal.ts'
+import { columns, instant } from './columns.ts'
+import { verifyLedger } from './ledger-verify.ts'
+import { OF_TENANT, limit, tenantOf } from './lists.ts'
+import type { LedgerResult, LedgerTable, TransactionRow } from './port.ts'
+import { type Sql, first } from './sql.ts'
+
+const FIELDS = [
+  'id',
+  'workspaceId',
+  'environment',
+  'amountCents',
+  'balanceAfterCents',
+  'callId',
+  'messageId',
+  'keyId',
+  'createdAt',
+] as const satisfies readonly (keyof TransactionRow)[]
+
+/** Moves are of whole cents; a fraction is a bug of whoever computed it. */
+function assertCents(cents: number, least: number): void {
+  assert(Number.isSafeInteger(cents) && cents >= least, `cents must be whole and at least ${least}`)
+}
+
+function resultOf<T>(
+  answer: LedgerAnswer,
+  requestedCents: number,
+  value: (answer: LedgerAnswer) => T,
+): LedgerResult<T> {
+  const refusal = refusalIn(answer, requestedCents)
+  return refusal ? { ok: false, refusal } : { ok: true, value: value(answer) }
+}
+
+export function ledger(sql: Sql, ids: Ids): LedgerTable {
+  const move = async (name: string, values: readonly unknown[]): Promise<LedgerAnswer> => {
+    const slots = values.map((_, index) => `$${index + 1}`).join(', ')
+    const answers = await sql.rows<LedgerAnswer>(`select * from ${name}(${slots})`, values)
+    return answers[0]!
+  }
+  const resolve = (callId: string, kind: 'settle' | 'release', costCents: number, at: number) =>
+    move('ledger_resolve', [ids.next('txn'), callId, kind, costCents, instant(at)])
+
+  return {
+    async reserve({ tenant, callId, keyId, amountCents, at }) {
+      assertCents(amountCents, 0)
+      const answer = await move('ledger_reserve', [
+        ...tenantOf(tenant),
+        ids.next('txn'),
+        callId,
+        keyId,
+        amountCents,
+        instant(at),
+      ])
+      return resultOf(answer, amountCents, ({ balanceCents }) => ({ balanceCents }))
+    },
+    async extend(callId, amountCents, at) {
+      assertCents(amountCents, 1)
+      const answer = await move('ledger_extend', [
+        ids.next('txn'),
+        callId,
+        amountCents,
+        instant(at),
+      ])
+      return resultOf(answer, amountCents, ({ heldCents, balanceCents }) => ({
+        heldCents,
+        balanceCents,
+      }))
+    },
+    async settle(callId, costCents, at) {
+      assertCents(costCents, 0)
+      const { takenCents, shortfallCents, balanceCents } = await resolve(
+        callId,
+        'settle',
+        costCents,
+        at,
+      )
+      return takenCents === null ? null : { takenCents, shortfallCents, balanceCents }
+    },
+    async release(callId, at) {
+      return (await resolve(callId, 'release', 0, at)).takenCents !== null
+    },
+    async held(callId) {
+      const [sum] = await sql.rows<{ held: number | null }>(
+        `select case when bool_or(kind in ('settle', 'release')) then null
+           else sum(hold_cents)::bigint end as held
+         from transfer where call_id = $1`,
+        [callId],
+      )
+      return sum!.held
+    },
+    async charge({ tenant, messageId, keyId, amountCents, note, at }) {
+      assertCents(amountCents, 1)
+      const answer = await move('ledger_charge', [
+        ...tenantOf(tenant),
+        ids.next('txn'),
+        messageId,
+        keyId,
+        amountCents,
+        note,
+        instant(at),
+      ])
+      return resultOf(answer, amountCents, ({ balanceCents }) => ({ balanceCents }))
+    },
+    async topUp(tenant, amountCents, note, at) {
+      assertCents(amountCents, 1)
+      const rows = await sql.rows<{ balanceCents: number }>(
+        'select ledger_top_up($1, $2, $3, $4, $5, $6) as balance_cents',
+        [...tenantOf(tenant), ids.next('txn'), amountCents, note, instant(at)],
+      )
+      return rows[0]!
+    },
+    async balance(tenant) {
+      const account = first(
+        await sql.rows<{ balance: number }>(
+          `select posted_cents - held_cents as balance from account where ${OF_TENANT}`,
+          tenantOf(tenant),
+        ),
+      )
+      assert(account, 'every tenant has an account')
+      return account.balance
+    },
+    // By `seq`, the order in which the account was locked, so that each balance follows from the one below it.
+    list: (tenant, page) =>
+      sql.rows<TransactionRow>(
+        `select ${columns(FIELDS)}, kind as type from transfer
+         where ${OF_TENANT} and ($3::text is null or seq <
+           (select seq from transfer where ${OF_TENANT} and id = $3))
+         order by seq desc ${limit(page)}`,
+        [...tenantOf(tenant), page.cursor],
+      ),
+    verify: () => verifyLedger(sql),
+  }
+}

@@ -1,0 +1,40 @@
+// Pages of a tenant's rows: newest first, which is by id downwards, because ids sort by creation.
+import type { Page, Tenant } from './port.ts'
+
+/** The most rows that any one page has, whatever is asked for. */
+export const PAGE_MAX = 1000
+
+/** `workspace_id = $1 and environment = $2`: the first condition of whatever belongs to a tenant. */
+export const OF_TENANT = 'workspace_id = $1 and environment = $2'
+
+export function tenantOf({ workspaceId, environment }: Tenant): [string, string] {
+  return [workspaceId, environment]
+}
+
+/** Conditions of a list, and their parameters, put together one by one. */
+export class Filter {
+  readonly values: unknown[]
+  readonly #conditions: string[] = [OF_TENANT]
+
+  constructor(tenant: Tenant) {
+    this.values = tenantOf(tenant)
+  }
+
+  /** Adds a condition unless `value` is null; `$` in it stands for the parameter. */
+  and(condition: string, value: unknown): this {
+    if (value === null) return this
+    this.values.push(value)
+    this.#conditions.push(condition.replaceAll('$', `$${this.values.length}`))
+    return this
+  }
+
+  /** `where … order by id desc limit …`. */
+  page(page: Page): string {
+    this.and('id < $', page.cursor)
+    return `where ${this.#conditions.join(' and ')} order by id desc ${limit(page)}`
+  }
+}
+
+export function limit(page: Page): string {
+  return `limit ${Math.max(1, Math.min(PAGE_MAX, Math.trunc(page.limit)))}`
+}

@@ -1,0 +1,125 @@
+// The outbox: one row per endpoint and event, written with what it reports, delivered by whoever claims it.
+import { columns, insertion, instant } from './columns.ts'
+import { Filter, OF_TENANT, tenantOf } from './lists.ts'
+import type { DeliveryRow, Tables, WebhookRow } from './port.ts'
+import { type Sql, first } from './sql.ts'
+import { WEBHOOK_FIELDS } from './webhooks.ts'
+
+/** The most deliveries that one claim takes. */
+const CLAIM_MAX = 1000
+
+const FIELDS = [
+  'id',
+  'workspaceId',
+  'environment',
+  'webhookId',
+  'eventType',
+  'body',
+  'status',
+  'attempts',
+  'responseStatus',
+  'lastAttemptAt',
+  'nextAttemptAt',
+  'createdAt',
+] as const satisfies readonly (keyof DeliveryRow)[]
+
+type DeliveryWithDue = DeliveryRow & { dueAt: number | null }
+
+export function outbox(sql: Sql): Tables['outbox'] {
+  const insert = async (row: DeliveryRow): Promise<void> => {
+    const statement = insertion<DeliveryWithDue>('delivery', [...FIELDS, 'dueAt'], {
+      ...row,
+      dueAt: row.nextAttemptAt,
+    })
+    await sql.count(statement.text, statement.values)
+  }
+  const get = async (...[tenant, id]: Parameters<Tables['outbox']['get']>) =>
+    first(
+      await sql.rows<DeliveryRow>(
+        `select ${columns(FIELDS)} from delivery where ${OF_TENANT} and id = $3`,
+        [...tenantOf(tenant), id],
+      ),
+    )
+  return {
+    get,
+    insert,
+    async emit({ tenant, eventType, payload, at, nextId }) {
+      const wanted = await sql.rows<{ id: string }>(
+        `select id from webhook
+         where ${OF_TENANT} and enabled and deleted_at is null and $3 = any(events) order by id`,
+        [...tenantOf(tenant), eventType],
+      )
+      if (wanted.length === 0) return 0
+      const ids = wanted.map(() => nextId())
+      // The bytes are fixed here, so that every attempt signs and sends the same.
+      const bodies = ids.map((deliveryId) =>
+        JSON.stringify({ deliveryId, eventType, createdAt: instant(at), payload }),
+      )
+      return sql.count(
+        `insert into delivery (workspace_id, environment, id, webhook_id, event_type, body, status,
+           attempts, next_attempt_at, due_at, created_at)
+         select $1, $2, d.id, d.webhook_id, $3, d.body, 'pending', 0, $4, $4, $4
+         from unnest($5::text[], $6::text[], $7::text[]) as d (id, webhook_id, body)`,
+        [...tenantOf(tenant), eventType, instant(at), ids, wanted.map(({ id }) => id), bodies],
+      )
+    },
+    async claim(limit, at, leaseMs) {
+      const claimed = await sql.rows<DeliveryRow & { webhook: WebhookRow }>(
+        `with due as (
+           select workspace_id, environment, id from delivery where due_at <= $1
+           order by due_at limit $2 for update skip locked
+         ), taken as (
+           update delivery d set due_at = $3 from due
+           where d.workspace_id = due.workspace_id and d.environment = due.environment
+             and d.id = due.id
+           returning d.*
+         )
+         select ${columns(FIELDS, 'taken')} from taken order by taken.next_attempt_at, taken.id`,
+        [instant(at), Math.min(limit, CLAIM_MAX), instant(at + leaseMs)],
+      )
+      if (claimed.length === 0) return []
+      const endpoints = await sql.rows<WebhookRow>(
+        `select ${columns(WEBHOOK_FIELDS)} from webhook
+         where (workspace_id, environment, id) in
+           (select * from unnest($1::text[], $2::text[], $3::text[]))`,
+        [
+          claimed.map((row) => row.workspaceId),
+          claimed.map((row) => row.environment),
+          claimed.map((row) => row.webhookId),
+        ],
+      )
+      const byId = new Map(endpoints.map((endpoint) => [endpoint.id, endpoint]))
+      return claimed.map((row) => ({ ...row, webhook: byId.get(row.webhookId)! }))
+    },
+    async settle(id, { status, responseStatus, at, nextAttemptAt }) {
+      const next = nextAttemptAt === null ? null : instant(nextAttemptAt)
+      await sql.count(
+        `update delivery set status = $2, response_status = $3, last_attempt_at = $4,
+           next_attempt_at = $5, due_at = $5, attempts = attempts + 1
+         where id = $1 and due_at is not null`,
+        [id, status, responseStatus, instant(at), next],
+      )
+    },
+    list(tenant, webhookId, page) {
+      const filter = new Filter(tenant).and('webhook_id = $', webhookId)
+      return sql.rows<DeliveryRow>(
+        `select ${columns(FIELDS)} from delivery ${filter.page(page)}`,
+        filter.values,
+      )
+    },
+    async replay(tenant, id, at) {
+      await sql.count(
+        `update delivery set status = 'pending', attempts = 0, next_attempt_at = $4, due_at = $4
+         where ${OF_TENANT} and id = $3 and due_at is null`,
+        [...tenantOf(tenant), id, instant(at)],
+      )
+      return get(tenant, id)
+    },
+    async nextDueAt() {
+      const [next] = await sql.rows<{ due: number | null }>(
+        'select min(due_at) as due from delivery',
+      )
+      return next!.due
+    },
+  }
+}

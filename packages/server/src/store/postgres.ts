@@ -1,0 +1,68 @@
+// The store over PostgreSQL: opens the database, brings its schema up to date, and joins the aggregates.
+import { type Clock, Ids, type Log, type Random, assert, systemRandom } from '@saperly/kernel'
+import { audit } from './audit.ts'
+import { calls } from './calls.ts'
+import { connections } from './connections.ts'
+import { consent } from './consent.ts'
+import { Database, type DatabaseAddress } from './database.ts'
+import { events } from './events.ts'
+import { idempotency } from './idempotency.ts'
+import { keys } from './keys.ts'
+import { ledger } from './ledger.ts'
+import { migrate } from './migrate.ts'
+import { numbers } from './numbers.ts'
+import { outbox } from './outbox.ts'
+import type { Store, Tables } from './port.ts'
+import type { Sql } from './sql.ts'
+import { transcripts } from './transcripts.ts'
+import { webhooks } from './webhooks.ts'
+import { workspaces } from './workspaces.ts'
+
+/** Live calls that a new workspace may have in each environment. */
+export const DEFAULT_MAX_LIVE_CALLS = 100
+
+export interface StoreOptions {
+  address: DatabaseAddress
+  clock: Clock
+  log: Log
+  /** Keys the digests of the audit trail; kept by the installation, apart from the database. */
+  auditKey: string
+  random?: Random
+  /** Limit on live calls per workspace and environment, for workspaces created from now on. */
+  maxLiveCalls?: number
+}
+
+/**
+ * Opens the store, with its schema brought up to date.
+ * @throws Fault when the database is away, too old, or newer than this program
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { address, clock, log, auditKey, random = systemRandom } = options
+  const maxLiveCalls = options.maxLiveCalls ?? DEFAULT_MAX_LIVE_CALLS
+  assert(auditKey.length > 0, 'the audit trail needs a key')
+  await migrate(address, log)
+  const database = new Database(address, log)
+  const ids = new Ids(clock, random)
+
+  const tablesOver = (sql: Sql): Tables => ({
+    workspaces: workspaces(sql, ids, maxLiveCalls),
+    keys: keys(sql),
+    numbers: numbers(sql),
+    connections: connections(sql),
+    consent: consent(sql),
+    ledger: ledger(sql, ids),
+    calls: calls(sql),
+    events: events(sql),
+    transcripts: transcripts(sql),
+    webhooks: webhooks(sql),
+    outbox: outbox(sql),
+    idempotency: idempotency(sql),
+    audit: audit(sql, random, auditKey),
+  })
+
+  return {
+    tables: tablesOver(database),
+    transaction: (body) => database.atomic((sql) => body(tablesOver(sql))),
+    close: () => database.close(),
+  }
+}

@@ -1,0 +1,44 @@
+// What was said in a call, turn by turn.
+import { assert } from '@saperly/kernel'
+import { columns, insertion } from './columns.ts'
+import type { Tables, Tenant, TurnRow } from './port.ts'
+import { type Sql, first } from './sql.ts'
+
+/** The most turns that one read returns: four hours at one turn a second. */
+const TURNS_MAX = 14_400
+
+const FIELDS = [
+  'callId',
+  'position',
+  'role',
+  'text',
+  'heardText',
+  'startedAt',
+  'endedAt',
+  'interrupted',
+] as const satisfies readonly (keyof TurnRow)[]
+
+export function transcripts(sql: Sql): Tables['transcripts'] {
+  return {
+    async append(row) {
+      const tenant = first(
+        await sql.rows<Tenant>('select workspace_id, environment from call where id = $1', [
+          row.callId,
+        ]),
+      )
+      assert(tenant, 'a turn belongs to a call that exists')
+      const insert = insertion<TurnRow & Tenant>(
+        'call_turn',
+        ['workspaceId', 'environment', ...FIELDS],
+        { ...tenant, ...row },
+      )
+      await sql.count(insert.text, insert.values)
+    },
+    list: (callId) =>
+      sql.rows<TurnRow>(
+        `select ${columns(FIELDS)} from call_turn where call_id = $1
+         order by position limit ${TURNS_MAX}`,
+        [callId],
+      ),
+  }
+}
