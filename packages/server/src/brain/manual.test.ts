@@ -354,7 +354,7 @@ describe('by webhook', () => {
     expect(await asked).toEqual([{ type: 'speak', text: 'Hi.' }])
     await vi.waitFor(() => expect(requests).toHaveLength(2))
     const ids = new Set(requests.map(({ body }) => JSON.parse(body).requestId))
-    expect(ids).toEqual(new Set(['req_1', 'req_2'])
+    expect(ids).toEqual(new Set(['req_1', 'req_2']))
   })
 
   test('a socket that has come since is asked when the webhook fails', async () => {
