@@ -24,9 +24,17 @@ import { Thread } from './thread.ts'
 /** A thread that crashes more often than this in a minute is not started again. */
 const MAX_RESTARTS = 5
 const RESTART_WINDOW_MS = 60_000
-const MEDIA_ENTRY = new URL('./worker.ts', import.meta.url)
-const SPEECH_ENTRY = new URL('../speech/worker.ts', import.meta.url)
+const ENTRIES: PlaneEntries = {
+  media: new URL('./worker.ts', import.meta.url),
+  speech: new URL('../speech/worker.ts', import.meta.url),
+}
 const NO_STATS = { packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitterMs: 0 }
+
+/** The sources of the two kinds of worker thread; each runs from its built file. */
+export interface PlaneEntries {
+  media: URL
+  speech: URL
+}
 
 export interface MediaPlaneDeps {
   clock: Clock
@@ -57,12 +65,17 @@ export function recognizerOf(engine: MediaPlaneOptions['engine']): 'phrases' | '
 }
 
 /** Starts the threads of a media plane. `close` joins them all. */
-export function createMediaPlane(options: MediaPlaneOptions, deps: MediaPlaneDeps): MediaPlane {
-  return new ThreadedPlane(options, deps)
+export function createMediaPlane(
+  options: MediaPlaneOptions,
+  deps: MediaPlaneDeps,
+  entries: PlaneEntries = ENTRIES,
+): MediaPlane {
+  return new ThreadedPlane(options, deps, entries)
 }
 
 class ThreadedPlane implements MediaPlane {
   readonly #deps: MediaPlaneDeps
+  readonly #entries: PlaneEntries
   readonly #engine: MediaPlaneOptions['engine']
   readonly #listeners = new LegListeners()
   readonly #legs = new Map<string, Leg>()
@@ -72,8 +85,9 @@ class ThreadedPlane implements MediaPlane {
   #speech: SpeechThread | null
   #closed: Promise<void> | null = null
 
-  constructor(options: MediaPlaneOptions, deps: MediaPlaneDeps) {
+  constructor(options: MediaPlaneOptions, deps: MediaPlaneDeps, entries: PlaneEntries) {
     this.#deps = deps
+    this.#entries = entries
     this.#engine = options.engine
     this.#speechRestarts = new RestartLimit(deps.clock)
     this.#speech = this.#startSpeech()
@@ -116,6 +130,8 @@ class ThreadedPlane implements MediaPlane {
       this.#workers.map(async (worker) => worker.thread?.stop({ type: 'close' }, clock)),
     )
     await this.#speech?.terminate()
+    // Legs are left only where a thread had to be ended by force.
+    for (const [legId, leg] of this.#legs) await this.#endCrashed(legId, leg)
     await Promise.all(this.#repairs)
   }
 
@@ -152,7 +168,7 @@ class ThreadedPlane implements MediaPlane {
 
   #startMedia(worker: MediaWorker): void {
     const { log } = this.#deps
-    worker.thread = new Thread(MEDIA_ENTRY, worker.data, {
+    worker.thread = new Thread(this.#entries.media, worker.data, {
       message: (message) =>
         message.type === 'log' ? writeMessage(log, message) : this.#onEvent(message.event),
       crash: (fault) => this.#onMediaCrash(worker, fault),
@@ -193,7 +209,7 @@ class ThreadedPlane implements MediaPlane {
 
   #startSpeech(): SpeechThread {
     const data: SpeechWorkerData = { engine: this.#engine }
-    return new Thread(SPEECH_ENTRY, data, {
+    return new Thread(this.#entries.speech, data, {
       message: () => {},
       crash: (fault) => this.#onSpeechCrash(fault),
     })

@@ -178,7 +178,7 @@ export class MediaSession {
       ? this.#stream.take()
       : { frame: silentFrame(), heldMs: 0 }
     // The frame is dated when it came in, so that the wait in the jitter buffer counts as ours; never backwards.
-    this.#lastHeardAt = Math.max(this.#lastHeardAt, clock.now() - heldMs)
+    this.#lastHeardAt = Math.max(this.#lastHeardAt, clock.now() - Math.round(heldMs))
     if (!this.#closed) this.#talk.hear(frame, this.#lastHeardAt)
     return frame
   }

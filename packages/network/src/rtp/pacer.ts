@@ -18,7 +18,7 @@ export type Turn = (skipped: number) => boolean
 
 export interface Beat {
   /**
-   * Moves the leg's turn to the next slot, at most 15 ms early, so that speech which has just become ready goes out
+   * Moves an idle leg's turn to the next slot, at most 15 ms early, so that speech which has just become ready goes out
    * at once. What the leg is ahead of time is taken back by leaving out one idle turn.
    */
   hasten(): void
@@ -30,7 +30,7 @@ interface Entry {
   slot: number
   live: boolean
   skipped: number
-  /** Slots by which this leg has had its turns early, 0 to 2 × SLOTS. */
+  /** Slots by which this leg has its turns early; below 2 × SLOTS. */
   aheadSlots: number
   idle: boolean
 }
@@ -100,7 +100,7 @@ export class Pacer {
 
   #hasten(entry: Entry): void {
     const early = (entry.slot - (this.#next % SLOTS) + SLOTS) % SLOTS
-    if (!entry.live || early === 0 || entry.aheadSlots >= SLOTS) return
+    if (!entry.live || !entry.idle || early === 0 || entry.aheadSlots >= SLOTS) return
     this.#leave(entry)
     entry.slot = this.#next % SLOTS
     entry.aheadSlots += early

@@ -173,7 +173,10 @@ export class RtpStream {
     const nowMs = this.#clock.monotonicMs()
     this.#lastReceivedMs = nowMs
     this.#reception.count(packet, law ? nowMs : null)
-    if (law) this.#jitter.push(packet, decodeG711(law, packet.payload), nowMs)
+    // What a held peer sends anyway must not wait here for the end of the hold.
+    if (law && agreement.receives) {
+      this.#jitter.push(packet, decodeG711(law, packet.payload), nowMs)
+    }
     const digit = isTone ? this.#tonesIn.receive(packet) : null
     if (digit !== null) this.#onDigit(digit)
   }
