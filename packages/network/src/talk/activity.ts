@@ -40,7 +40,8 @@ const LEVELS_KEPT = 50
 /** Level of a frame in dBFS (0 = full-scale square wave), not below -90. */
 export function levelDb(frame: Int16Array): number {
   let sum = 0
-  for (const sample of frame) sum += sample * sample
+  // By index: this runs for every frame of every leg, and an iterator costs several times as much.
+  for (let i = 0; i < frame.length; i++) sum += frame[i]! * frame[i]!
   if (sum === 0) return SILENCE_DB
   return Math.max(SILENCE_DB, 10 * Math.log10(sum / frame.length / 2 ** 30))
 }

@@ -101,6 +101,20 @@ describe('a voice over our speech', () => {
     ])
   })
 
+  it('holds back what waits, so that it can be withdrawn', async () => {
+    const leg = await speaking()
+    leg.speak('Something else.')
+    leg.ears.next.push('stop')
+    await leg.voice(240)
+    while (leg.of('turn').length === 0) await leg.quiet(20)
+    const sentMs = leg.sentMs
+    await leg.quiet(400)
+    expect(leg.sentMs).toBe(sentMs)
+    leg.talk.command({ type: 'stop' })
+    await leg.quiet(400)
+    expect(leg.types()).toEqual(['speaking', 'spoke', 'turn', 'spoke'])
+  })
+
   it('ends nothing twice when told to stop while paused', async () => {
     const leg = await speaking()
     await leg.voice(200)

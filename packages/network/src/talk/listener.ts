@@ -7,7 +7,7 @@ import { decideEndpoint, type EndpointDecision, type EndpointReason } from './en
 import type { Expect } from './port.ts'
 
 /** Voiced frames in a row that make an onset. */
-export const ONSET_FRAMES = 3
+const ONSET_FRAMES = 3
 /** Audio before the onset that the recogniser gets too, so that no beginning is lost. */
 const PRE_ROLL_FRAMES = 12
 /** Frames kept: what a late opening (waiting for an earlier text) may still need. */
@@ -21,7 +21,7 @@ const BLIP_VOICED_MS = 80
 /** Silence after which a click is forgotten. */
 const BLIP_SILENCE_MS = 200
 /** How long the text may take after the end of the turn. */
-export const FINAL_WAIT_MS = 1_000
+const FINAL_WAIT_MS = 1_000
 /** A text that came too late belongs to the next turn, if that begins within this time. */
 const LATE_TEXT_KEPT_MS = 3_000
 /** A recogniser's text is cut here. */

@@ -7,7 +7,7 @@ import type { Rendering } from './rendering.ts'
 import { Utterance } from './utterance.ts'
 
 /** What we have sent, but the far end's buffer has not played yet. */
-export const FAR_END_BUFFER_MS = 60
+const FAR_END_BUFFER_MS = 60
 /** Utterances and digit strings waiting; beyond it an utterance is refused (`spoke` with `stopped`). */
 export const MAX_QUEUED = 64
 /** Pieces rendered and not yet played through: the current one and the next. */
@@ -316,10 +316,11 @@ export class Playout {
     let ahead = 0
     for (const item of this.#items) {
       if (item.kind === 'digits') continue
-      for (const piece of item.utterance.pending) {
+      const { utterance } = item
+      for (let i = 0, piece = utterance.pieceAt(0); piece; piece = utterance.pieceAt(++i)) {
         if (++ahead > MAX_RENDERED_AHEAD) return null
         if (piece.state === 'failed') break
-        if (piece.state === 'waiting') return { piece, voice: item.utterance.voice }
+        if (piece.state === 'waiting') return { piece, voice: utterance.voice }
       }
     }
     return null

@@ -23,7 +23,11 @@ export interface TalkOptions {
 }
 
 export type TalkCommand =
-  /** Says `text`. Commands with the same `utteranceId` continue one utterance until one comes without `more`. */
+  /**
+   * Says `text` after what is queued, and not into the peer's words (a protected one doesn't wait for them). Commands
+   * with the same `utteranceId` continue one utterance until one comes without `more`; what still comes for one that
+   * was cut is dropped up to there.
+   */
   | {
       type: 'speak'
       utteranceId: string
@@ -36,18 +40,25 @@ export type TalkCommand =
     }
   /** Stops and drops everything that is not protected; each dropped utterance reports `spoke` with `stopped`. */
   | { type: 'stop' }
-  /** From the end of what is queued: what to expect, and when to report silence (null: never). */
+  /**
+   * What to expect and when to report silence (null: never), both until the next `listen`. The expectation holds at
+   * once (the peer may cut in), but not within an utterance that is being heard; silence counts from the end of what
+   * is queued, and is told once.
+   */
   | { type: 'listen'; expect: Expect; silenceTimeoutMs: number | null }
   /** RFC 4733 events `0-9*#A-D`; `w` waits 500 ms. Queued behind what is being said. */
   | { type: 'sendDigits'; digits: string }
 
-/** How the heard text was found: from word times, from alignment, or in proportion to the audio played. */
+/**
+ * How the heard text was found: from word times, from alignment, or in proportion to the audio played. What was played
+ * to the end of a sentence is `exact` anyway.
+ */
 export type HeardBasis = 'exact' | 'aligned' | 'estimated'
 
 export type TalkEvent =
   /** The first packet of an utterance has been sent. Milliseconds spent in the engine, and from audio to packet. */
   | { type: 'speaking'; utteranceId: string; speechMs: number; wireMs: number; at: number }
-  /** An utterance is over. `heard` is what was really played, in words. */
+  /** An utterance is over; exactly once for each. `heard` is what was really played, in words. */
   | {
       type: 'spoke'
       utteranceId: string
@@ -73,9 +84,9 @@ export type TalkEvent =
       /** The deliberate wait alone; the rest of `endpointingMs` is our own overhead. */
       waitMs: number
     }
-  /** The peer went on speaking right after a turn was reported, before anything was played in answer. */
+  /** The peer went on speaking after a turn was reported, before anything was played in answer. A turn follows. */
   | { type: 'resumed' }
-  /** A digit was pressed by the peer. */
+  /** A digit was pressed by the peer: one event for each key. It cuts what is interruptible. */
   | { type: 'digits'; digits: string }
   | { type: 'digitsSent'; digits: string }
   /** Nothing was heard for as long as `listen` asked for. */

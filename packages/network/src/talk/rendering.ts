@@ -4,7 +4,7 @@ import type { AudioChunk, Mouth, Word } from '../speech/port.ts'
 import { FRAME_SAMPLES, msOf, samplesOf } from '../speech/pcm.ts'
 
 /** No piece of 200 characters is longer; more than this is an engine gone wrong. */
-export const MAX_RENDERED_SAMPLES = samplesOf(60_000)
+const MAX_RENDERED_SAMPLES = samplesOf(60_000)
 /** A resumed utterance goes back to the beginning of its word, but not by more than this. */
 const MAX_REWIND_MS = 600
 /** How long a character is spoken, where nothing better is known yet. */

@@ -12,15 +12,15 @@ import type { Talk, TalkCommand, TalkEvent, TalkOptions } from './port.ts'
 import { SilenceWatch } from './silence.ts'
 
 /** Voice over our speech that makes us pause. */
-export const SUSPECT_VOICE_MS = 180
+const SUSPECT_VOICE_MS = 180
 /** Voice over our speech that needs no recognised word to interrupt it, and is told even if not understood. */
-export const CONFIRM_VOICE_MS = 500
+const CONFIRM_VOICE_MS = 500
 /** An interruption that isn't confirmed by then was none: we go on. */
-export const RESUME_AFTER_MS = 1_000
+const RESUME_AFTER_MS = 1_000
 /** Voice of less than this in which nothing was recognised was a noise, not a turn that was not understood. */
-export const FAINT_VOICE_MS = 120
-/** What was queued before a key waits this long after it. */
-export const KEY_DELAY_MS = 500
+const FAINT_VOICE_MS = 120
+/** What was queued before an interruption or a key waits this long after it: its author may withdraw it. */
+const WITHDRAW_MS = 500
 
 export interface CreateTalk {
   clock: Clock
@@ -128,7 +128,7 @@ class LegTalk implements Talk {
       this.#listener.pressed()
       this.#silence.restart()
       if (!this.#options.interruptible) return
-      this.#playout.delayQueued(KEY_DELAY_MS)
+      this.#playout.delayQueued(WITHDRAW_MS)
       if (this.#mayInterrupt) this.#playout.interrupt(at)
     })
   }
@@ -214,6 +214,7 @@ class LegTalk implements Talk {
         this.#overMs = 0
         return this.#playout.release()
       case 'cut':
+        this.#playout.delayQueued(WITHDRAW_MS)
         return this.#playout.interrupt(this.#at)
     }
   }

@@ -5,7 +5,7 @@ import { Rendering } from './rendering.ts'
 import { SentenceChunker, isSpeakable } from './sentences.ts'
 
 /** Longest text of one utterance; what goes beyond is not spoken. */
-export const MAX_UTTERANCE_CHARS = 20_000
+const MAX_UTTERANCE_CHARS = 20_000
 
 export interface UtteranceOptions {
   id: string
@@ -75,9 +75,9 @@ export class Utterance {
     return this.#pieces[this.#current] ?? null
   }
 
-  /** Pieces not yet played through, in order. */
-  get pending(): readonly Rendering[] {
-    return this.#pieces.slice(this.#current)
+  /** The piece `ahead` places behind the current one. */
+  pieceAt(ahead: number): Rendering | null {
+    return this.#pieces[this.#current + ahead] ?? null
   }
 
   /** Adds text; without `more` it is the last. Returns false when some of it was over the limit. */
