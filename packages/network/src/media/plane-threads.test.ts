@@ -8,6 +8,7 @@ import { expect, test } from 'vitest'
 import { readWav, wavHeader } from '../record/wav.ts'
 import { createMediaPlane } from './plane.ts'
 import type { MediaEvent, MediaPlaneOptions } from './port.ts'
+import { liveThreads } from './thread.ts'
 
 const clock = new SystemClock()
 const talk = {
@@ -72,11 +73,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await clock.sleep(5, signal)
 }
 
-const threads = (): number =>
-  process.getActiveResourcesInfo().filter((name) => name === 'Worker').length
-
 test('legs go to the thread with the fewest, and threads end with the plane', async () => {
-  const before = threads()
   const { plane, open, of } = setUp()
   for (const legId of ['a', 'b', 'c', 'd']) {
     open(legId)
@@ -86,7 +83,7 @@ test('legs go to the thread with the fewest, and threads end with the plane', as
     const [event] = of(legId)
     return event?.type === 'opened' ? event.port : null
   })
-  expect(threads()).toBe(before + 3)
+  expect(liveThreads()).toBe(3)
   expect(ports[0]).toBe(ports[2])
   expect(ports[1]).toBe(ports[3])
   expect(ports[0]).not.toBe(ports[1])
@@ -95,7 +92,7 @@ test('legs go to the thread with the fewest, and threads end with the plane', as
   expect(plane.sessions).toBe(3)
   await plane.close()
   expect(plane.sessions).toBe(0)
-  expect(threads()).toBe(before)
+  expect(liveThreads()).toBe(0)
   expect(clock.pending()).toBe(0)
 })
 

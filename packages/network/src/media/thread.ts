@@ -5,6 +5,13 @@ import { Fault, type Clock } from '@saperly/kernel'
 /** How long a thread may take to end by itself. */
 const STOP_LIMIT_MS = 5000
 
+let live = 0
+
+/** Number of worker threads that have not ended yet; zero when nothing leaked. */
+export function liveThreads(): number {
+  return live
+}
+
 export interface ThreadListeners<From> {
   message: (message: From) => void
   /** The thread ended without having been asked to. Called once. */
@@ -19,11 +26,13 @@ export class Thread<To, From> {
   /** Starts the built file that belongs to the source `entry` (a worker thread can't load TypeScript). */
   constructor(entry: URL, workerData: unknown, on: ThreadListeners<From>) {
     this.#worker = new Worker(builtFile(entry), { workerData, execArgv: [] })
+    live++
     let cause: unknown
     this.#worker.on('message', on.message)
     this.#worker.on('error', (error) => (cause = error))
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', () => {
+        live--
         resolve()
         if (this.#stopping) return
         on.crash(new Fault('a worker thread has crashed', { cause, retryable: true }))
