@@ -1,5 +1,5 @@
 // Rows for the store's tests: a tenant with a number and a connection, and whatever a test wants to be different.
-import type { CallRow, ConsentRow, KeyRow, Store, Tenant } from './port.ts'
+import type { CallRow, ConsentRow, KeyRow, Tenant } from './port.ts'
 
 /** The instant at which the tests' world begins. */
 export const NOW = Date.UTC(2026, 0, 15, 12)

@@ -24,8 +24,9 @@ describe.each(serversUnderTest)('the ledger on $name', ({ binDir }) => {
     await test.store.tables.workspaces.create({ id: 'ws_b', name: 'B', createdAt: NOW })
   })
   afterEach(async () => {
-    expect(await ledger.verify()).toEqual([])
+    const problems = await ledger.verify()
     await test.close()
+    if (problems.length > 0) throw new Error(JSON.stringify(problems))
   })
 
   const reserve = (callId: string, amountCents: number, keyId: string | null = null, at = NOW) =>

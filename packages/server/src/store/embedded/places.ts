@@ -87,3 +87,10 @@ export async function prepareSocketFolder(home: string, user: RunAs): Promise<st
   await chmod(folder, 0o700)
   return folder
 }
+
+/** After the server has ended its folder is empty; what is not ours to remove stays. */
+export async function removeSocketFolder(folder: string): Promise<void> {
+  await rmdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw error
+  })
+}

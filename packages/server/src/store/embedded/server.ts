@@ -5,7 +5,7 @@ import { type Clock, Fault, type Log } from '@saperly/kernel'
 import pg from 'pg'
 import { connectionConfig } from '../database.ts'
 import { runCommand } from './command.ts'
-import { SOCKET_PORT, prepareSocketFolder } from './places.ts'
+import { SOCKET_PORT, prepareSocketFolder, removeSocketFolder } from './places.ts'
 import {
   type Postmaster,
   runningPostmaster,
@@ -17,7 +17,7 @@ import type { RunAs } from './user.ts'
 
 /** The superuser of the cluster, and its only user. */
 export const USER = 'saperly'
-export const STOP_LIMIT_MS = 60_000
+const STOP_LIMIT_MS = 60_000
 /** Recovery after a power cut replays the log, and may take its time. */
 const READY_LIMIT_MS = 120_000
 /** How much of the server's log goes into the cause of a Fault. */
@@ -87,6 +87,19 @@ export class Server {
       if (running.certain) await stopPostmaster(running.pid, this.#place.clock, STOP_LIMIT_MS)
     }
     return this.#spawn()
+  }
+
+  /**
+   * Ends the server, if it runs, and takes its socket's folder away.
+   * @throws Fault when it does not end in time
+   */
+  async stop(): Promise<void> {
+    const running = await runningPostmaster(this.#cluster)
+    if (!running) return
+    if (!(await stopPostmaster(running.pid, this.#place.clock, STOP_LIMIT_MS))) {
+      throw new Fault('the embedded PostgreSQL does not stop', { retryable: true })
+    }
+    await removeSocketFolder(running.socketFolder)
   }
 
   async #spawn(): Promise<Postmaster> {

@@ -7,8 +7,8 @@ import pg from 'pg'
 import type { DatabaseAddress } from '../database.ts'
 import { findBinaries } from './binaries.ts'
 import { SOCKET_PORT, prepareHome } from './places.ts'
-import { stopPostmaster, until } from './postmaster.ts'
-import { STOP_LIMIT_MS, Server, USER, clientOf } from './server.ts'
+import { until } from './postmaster.ts'
+import { Server, USER, clientOf } from './server.ts'
 import { unprivilegedUser } from './user.ts'
 
 /** How long the server may take to notice that the last owner is gone. */
@@ -58,7 +58,6 @@ class Supervisor implements EmbeddedDatabase {
   readonly #closing = new AbortController()
   /** The connection that owns the server, and whose end says that the server is gone. */
   #owner: pg.Client | null = null
-  #pid: number | null = null
   #revival: Promise<void> = Promise.resolve()
   #revivals = 0
   #stopped: Promise<void> | null = null
@@ -72,7 +71,6 @@ class Supervisor implements EmbeddedDatabase {
 
   async start(): Promise<void> {
     const { pid, socketFolder } = await this.#server.ready()
-    this.#pid = pid
     this.address = { host: socketFolder, port: SOCKET_PORT, user: USER, database: DATABASE }
     const owner = await this.#own(socketFolder)
     this.#owner = owner
@@ -90,8 +88,7 @@ class Supervisor implements EmbeddedDatabase {
     this.#closing.abort()
     await this.#revival
     await this.#owner?.end()
-    if (this.#pid === null || (await stopPostmaster(this.#pid, this.#clock, STOP_LIMIT_MS))) return
-    throw new Fault('the embedded PostgreSQL does not stop', { retryable: true })
+    await this.#server.stop()
   }
 
   /** @throws Fault when another process holds the lock, and goes on holding it */

@@ -1,0 +1,171 @@
+// The supervisor with real servers: started, found again after its parent was killed, owned by one, brought back.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Fault, SystemClock, silentLog } from '@saperly/kernel'
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type DatabaseAddress, connectionConfig } from '../database.ts'
+import { findBinaries } from './binaries.ts'
+import { isAlive, runningPostmaster, until } from './postmaster.ts'
+import { type EmbeddedDatabase, startEmbedded } from './supervisor.ts'
+import { unprivilegedUser } from './user.ts'
+
+const BUILT = new URL('./supervisor.js', import.meta.url).href.replace('/src/', '/dist/')
+const PACKAGE_ROOT = new URL('../../../', import.meta.url)
+const WAIT_MS = 30_000
+
+const clock = new SystemClock()
+let dataDir: string
+const children: ChildProcess[] = []
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'saperly-data-'))
+})
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+const start = (): Promise<EmbeddedDatabase> => startEmbedded({ dataDir, clock, log: silentLog })
+
+async function ask<R extends pg.QueryResultRow>(
+  address: DatabaseAddress,
+  text: string,
+): Promise<R[]> {
+  const client = new pg.Client(connectionConfig(address))
+  await client.connect()
+  try {
+    return (await client.query<R>(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+async function postmaster(): Promise<number> {
+  return Number(
+    (await readFile(join(dataDir, 'postgres/cluster/postmaster.pid'), 'utf8')).split('\n')[0],
+  )
+}
+
+/** Another process of the platform, from the built output: it starts the database, writes a row, and stays. */
+function startInChild(): Promise<ChildProcess> {
+  const program = `
+    import pg from 'pg'
+    import { SystemClock, silentLog } from '@saperly/kernel'
+    import { startEmbedded } from ${JSON.stringify(BUILT)}
+    const { address } = await startEmbedded({
+      dataDir: ${JSON.stringify(dataDir)}, clock: new SystemClock(), log: silentLog })
+    const client = new pg.Client(address)
+    await client.connect()
+    await client.query('create table witness as select 42 as answer')
+    process.stdout.write('written')`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: PACKAGE_ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  children.push(child)
+  return new Promise((resolve, reject) => {
+    child.stdout!.once('data', () => resolve(child))
+    child.once('exit', (code) => reject(new Error(`the child ended with ${code}`)))
+  })
+}
+
+describe('startEmbedded', () => {
+  it('starts a durable server without a TCP port, and stops it', async () => {
+    const database = await start()
+    const settings = await ask<{ name: string; setting: string }>(
+      database.address,
+      `select name, setting from pg_settings where name in
+         ('fsync', 'synchronous_commit', 'full_page_writes', 'listen_addresses') order by name`,
+    )
+    expect(settings.map(({ setting }) => setting)).toEqual(['on', 'on', '', 'on'])
+    const pid = await postmaster()
+    const folder = 'host' in database.address ? database.address.host : ''
+    expect((await stat(folder)).mode & 0o777).toBe(0o700)
+    await database.stop()
+    await database.stop()
+    expect(isAlive(pid)).toBe(false)
+    await expect(stat(folder)).rejects.toThrow('ENOENT')
+  })
+
+  it('keeps what was written over a restart', async () => {
+    const first = await start()
+    await ask(first.address, 'create table kept as select 7 as answer')
+    await first.stop()
+    const second = await start()
+    expect(await ask(second.address, 'select answer from kept')).toEqual([{ answer: 7 }])
+    await second.stop()
+  })
+
+  it('goes on with the server that outlived its killed parent', async () => {
+    const child = await startInChild()
+    const pid = await postmaster()
+    child.kill('SIGKILL')
+    const database = await start()
+    expect(await postmaster()).toBe(pid)
+    expect(await ask(database.address, 'select answer from witness')).toEqual([{ answer: 42 }])
+    await database.stop()
+    expect(isAlive(pid)).toBe(false)
+  })
+
+  it('refuses a data folder that another process runs', async () => {
+    const owner = await start()
+    await expect(start()).rejects.toThrow('DATA_DIR')
+    expect(await ask(owner.address, 'select 1 as one')).toEqual([{ one: 1 }])
+    await owner.stop()
+  })
+
+  it('brings back a server that was killed under it', async () => {
+    const database = await start()
+    await ask(database.address, 'create table kept as select 7 as answer')
+    const pid = await postmaster()
+    process.kill(pid, 'SIGKILL')
+    const answers = await until(
+      () =>
+        ask(database.address, 'select answer from kept').then(
+          (rows) => rows.length === 1,
+          () => false,
+        ),
+      clock,
+      WAIT_MS,
+    )
+    expect(answers).toBe(true)
+    expect(await postmaster()).not.toBe(pid)
+    await database.stop()
+  })
+
+  it('is not misled by a pid file whose process is something else by now', async () => {
+    const first = await start()
+    await first.stop()
+    const path = join(dataDir, 'postgres/cluster/postmaster.pid')
+    const { writeFile } = await import('node:fs/promises')
+    await writeFile(path, `${process.pid}\n${dataDir}\n1\n5432\n/nowhere\n\n\nready\n`)
+    expect(await runningPostmaster(join(dataDir, 'postgres/cluster'))).toBeNull()
+    const second = await start()
+    expect(await ask(second.address, 'select 1 as one')).toEqual([{ one: 1 }])
+    await second.stop()
+  })
+
+  it('says what would be right when the binaries do not run', async () => {
+    const starting = startEmbedded({ dataDir, clock, log: silentLog, binDir: '/nowhere' })
+    await expect(starting).rejects.toThrow(Fault)
+    await expect(starting).rejects.toThrow('DATABASE_URL')
+  })
+})
+
+describe.runIf(process.getuid?.() === 0)('as root', () => {
+  it('makes a private data folder passable for the user it steps down to', async () => {
+    await chmod(dataDir, 0o700)
+    const database = await start()
+    expect((await stat(dataDir)).mode & 0o777).toBe(0o711)
+    expect((await stat(join(dataDir, 'postgres'))).uid).toBe((await unprivilegedUser()).uid)
+    await database.stop()
+  })
+
+  it('finds binaries that its user can run', async () => {
+    const user = await unprivilegedUser()
+    expect(await findBinaries(dataDir, user)).toMatch(/bin$/)
+  })
+})
