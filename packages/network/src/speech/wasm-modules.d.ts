@@ -17,3 +17,19 @@ declare module '@echogarden/fvad-wasm' {
   }
   export default function createFvadModule(): Promise<FvadModule>
 }
+
+declare namespace WebAssembly {
+  class Module {
+    private constructor()
+    readonly brand: 'WebAssembly.Module'
+  }
+  class Memory {
+    private constructor()
+    readonly buffer: ArrayBuffer
+  }
+  class Instance {
+    constructor(module: Module, imports: Record<string, Record<string, unknown>>)
+    readonly exports: Record<string, unknown>
+  }
+  function compile(bytes: Uint8Array): Promise<Module>
+}

@@ -1,0 +1,161 @@
+// The embedded voice: flite, rendering one sentence at a time to 8 kHz, with word times from its own phones.
+import { cancelledBy, drain, Fault } from '@saperly/kernel'
+import type { FliteProgram } from './flite-wasi.ts'
+import { isForeign, isSpeakable, plainWord, wordsOf } from './flite-text.ts'
+import { LruCache } from './lru.ts'
+import { msOf, SAMPLE_RATE, samplesOf } from './pcm.ts'
+import type { AudioChunk, Mouth, Voice, Word } from './port.ts'
+import { resample } from './resample.ts'
+import { PAUSE, parseSegments, timeWords } from './word-times.ts'
+import type { Segment, SpokenWord } from './word-times.ts'
+
+export const FLITE_VOICES: readonly Voice[] = [
+  { id: 'slt', name: 'Slt', gender: 'female', language: 'en-US' },
+  { id: 'rms', name: 'Rms', gender: 'male', language: 'en-US' },
+  { id: 'awb', name: 'Awb', gender: 'male', language: 'en-GB' },
+  { id: 'kal', name: 'Kal', gender: 'male', language: 'en-US' },
+  { id: 'kal16', name: 'Kal 16', gender: 'male', language: 'en-US' },
+]
+
+/** The longest text of one `speak`, characters. */
+export const MAX_SPEAK_CHARS = 500
+/** Rendered audio kept for the next time it is said, bytes: about half an hour of speech. */
+const CACHE_BYTES = 32 * 1024 * 1024
+/** Words whose phones are remembered. */
+const MAX_KNOWN_WORDS = 20_000
+/** flite begins and ends with a pause; this much of it stays. */
+const LEAD_MS = 20
+const TRAIL_MS = 120
+/** Peak of normalised audio, -4 dBFS, and the most a quiet voice is lifted by. */
+const PEAK = 32_767 * 10 ** (-4 / 20)
+const MAX_GAIN = 20
+/** The cheapest voice: asked for phones alone, its audio thrown away. */
+const PHONE_VOICE = 'kal'
+
+/** Speaks English with flite. Rendering blocks its thread for some 15–80 ms a sentence. */
+export class FliteMouth implements Mouth {
+  readonly wordTimes = 'aligned'
+  readonly #program: FliteProgram
+  readonly #rendered = new LruCache<AudioChunk>(CACHE_BYTES)
+  readonly #phones = new LruCache<readonly string[]>(MAX_KNOWN_WORDS)
+
+  constructor(program: FliteProgram) {
+    this.#program = program
+  }
+
+  /** One chunk a sentence. An unknown voice is replaced by the first one. */
+  async *speak(
+    text: string,
+    voice: string | null,
+    signal: AbortSignal,
+  ): AsyncGenerator<AudioChunk, void, void> {
+    if (text.length > MAX_SPEAK_CHARS) {
+      throw new Fault('text is too long to be spoken at once', { retryable: false })
+    }
+    if (isForeign(text)) {
+      throw new Fault('text is in a script that this voice cannot read', { retryable: false })
+    }
+    const known = FLITE_VOICES.find(({ id }) => id === voice) ?? FLITE_VOICES[0]!
+    // Other legs' frames come before the next sentence, which holds the thread while it renders.
+    await drain()
+    if (signal.aborted) throw cancelledBy(signal)
+    yield this.render(text, known.id)
+  }
+
+  /** The audio of `text`, from the cache when it was said before. */
+  render(text: string, voice: string): AudioChunk {
+    const key = `${voice}\n${text}`
+    const cached = this.#rendered.get(key)
+    if (cached) return cached
+    const chunk = this.#synthesise(text, voice)
+    this.#rendered.set(key, chunk, chunk.pcm.byteLength + 2 * key.length)
+    return chunk
+  }
+
+  /** The phones of each word as flite would say it on its own; empty for what cannot be spoken. */
+  pronounce(words: readonly string[]): SpokenWord[] {
+    const plain = words.map(plainWord)
+    const unknown = [
+      ...new Set(plain.filter((word) => isSpeakable(word) && !this.#phones.get(word))),
+    ]
+    if (unknown.length > 0) this.#learn(unknown)
+    return words.map((text, i) => ({ text, phones: this.#phones.get(plain[i]!) ?? [] }))
+  }
+
+  #synthesise(text: string, voice: string): AudioChunk {
+    const words = wordsOf(text)
+    const plain = words.map(plainWord).filter((word) => word !== '')
+    if (!plain.some(isSpeakable)) return { pcm: new Int16Array(0), words: silentWords(words) }
+    const run = this.#program.run(['-voice', voice, '-psdur', '-o', 'o.wav', '-t', plain.join(' ')])
+    const segments = parseSegments(run.printed)
+    const { pcm, rate } = readWav(run.written)
+    const times = timeWords(this.pronounce(words), segments)
+    return trim(resample(pcm, rate, SAMPLE_RATE), times, segments)
+  }
+
+  /** Has flite say the words one by one, a comma's pause between, and remembers each one's phones. */
+  #learn(words: readonly string[]): void {
+    const list = words.map((word) => word.replaceAll(/^\W+|[^\w$%&@#+=]+$/g, '') || word)
+    const run = this.#program.run([
+      '-voice',
+      PHONE_VOICE,
+      '-ps',
+      '-o',
+      'o.wav',
+      '-t',
+      list.join(', '),
+    ])
+    const groups = run.printed
+      .split(/\bpau\b/)
+      .map((group) =>
+        group
+          .trim()
+          .split(/\s+/)
+          .filter((phone) => phone !== ''),
+      )
+      .filter((group) => group.length > 0)
+    if (groups.length === words.length) {
+      words.forEach((word, i) => this.#phones.set(word, groups[i]!, 1))
+    } else if (words.length > 1) {
+      // A word with a pause inside ("3:30,") shifts the rest: ask for each on its own.
+      for (const word of words) this.#learn([word])
+    } else {
+      this.#phones.set(words[0]!, groups.flat(), 1)
+    }
+  }
+}
+
+function silentWords(words: readonly string[]): Word[] {
+  return words.map((text) => ({ text, fromMs: 0, toMs: 0 }))
+}
+
+/** Reads the WAV that flite writes: 16 bit mono after a 44 byte header. */
+function readWav(wav: Uint8Array): { pcm: Int16Array; rate: number } {
+  if (wav.length < 46) throw new Fault('flite gave no audio', { retryable: false })
+  const bytes = wav.slice(44, wav.length - (wav.length % 2))
+  const header = new DataView(wav.buffer, wav.byteOffset, 44)
+  return { pcm: new Int16Array(bytes.buffer), rate: header.getUint32(24, true) }
+}
+
+function normalise(pcm: Int16Array): Int16Array {
+  const peak = pcm.reduce((most, x) => Math.max(most, Math.abs(x)), 1)
+  const gain = Math.min(MAX_GAIN, PEAK / peak)
+  return pcm.map((x) => Math.round(x * gain))
+}
+
+/** Cuts the silence at both ends down to what sounds natural between sentences, and sets the level. */
+function trim(pcm: Int16Array, words: readonly Word[], segments: readonly Segment[]): AudioChunk {
+  const voiced = segments.filter((segment) => segment.phone !== PAUSE)
+  const endMs = msOf(pcm.length)
+  const fromMs = Math.max(0, (voiced[0]?.fromMs ?? 0) - LEAD_MS)
+  const toMs = Math.min(endMs, (voiced.at(-1)?.toMs ?? endMs) + TRAIL_MS)
+  const shift = (ms: number): number => Math.round(Math.max(0, Math.min(ms, toMs) - fromMs))
+  return {
+    pcm: normalise(pcm.subarray(samplesOf(fromMs), samplesOf(toMs))),
+    words: words.map((word) => ({
+      text: word.text,
+      fromMs: shift(word.fromMs),
+      toMs: shift(word.toMs),
+    })),
+  }
+}
