@@ -12,6 +12,8 @@ export interface TransactionContext {
   transport: Transport
   clock: Clock
   timers: SipTimers
+  /** What Via says we are reached at. */
+  sentBy: Endpoint
 }
 
 /** What its owner hears. After `onFailure` nothing more comes. */

@@ -35,7 +35,7 @@ function bench(reliable = false) {
   const servers: (InviteServer | PlainServer)[] = []
   const acks: SipRequest[] = []
   const layer = new TransactionLayer(
-    { transport, clock, timers: SIP_TIMERS },
+    { transport, clock, timers: SIP_TIMERS, sentBy: transport.local },
     seededRandom(5),
     silentLog,
     {

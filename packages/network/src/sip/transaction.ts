@@ -1,6 +1,7 @@
 // The transaction layer: finds the transaction of each message (RFC 3261 sections 17.1.3 and 17.2.3), makes new ones.
 import type { Log, Random } from '@saperly/kernel'
 import { randomHex } from '@saperly/kernel'
+import { formatEndpoint } from './dialog.ts'
 import { InviteClient, PlainClient } from './client-transaction.ts'
 import type { ClientOwner, ClientTransaction, TransactionContext } from './client-transaction.ts'
 import { parseVia } from './header.ts'
@@ -115,10 +116,10 @@ export class TransactionLayer {
   }
 
   #stamp(request: SipRequest): string {
-    const { protocol, local } = this.#context.transport
     const branch = `${MAGIC}${randomHex(this.#random, 10)}`
-    const host = local.address.includes(':') ? `[${local.address}]` : local.address
-    const via = `SIP/2.0/${protocol} ${host}:${local.port};branch=${branch};rport`
+    const { transport, sentBy } = this.#context
+    const at = formatEndpoint(sentBy)
+    const via = `SIP/2.0/${transport.protocol} ${at};branch=${branch};rport`
     request.headers.setAll('via', [via])
     return clientKey(via, request.method)
   }

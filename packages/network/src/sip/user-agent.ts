@@ -44,6 +44,8 @@ export interface UserAgentOptions {
   timers?: SipTimers
   /** User part of our Contact. */
   user?: string
+  /** What peers are told instead of the transport's own address (NAT). */
+  publicAddress?: string | null
   /** Requests from other sources are dropped without an answer; by default everybody is heard. */
   admits?: (source: Endpoint) => boolean
   /** A call reaches us; without it every call is refused with 480. */
@@ -75,7 +77,10 @@ export class UserAgent {
     this.#options = options
     const { transport, clock, random, log } = options
     const timers = options.timers ?? SIP_TIMERS
-    const layer = new TransactionLayer({ transport, clock, timers }, random, log, {
+    const { port } = transport.local
+    const address = options.publicAddress ?? transport.local.address
+    const sentBy = { address, port }
+    const layer = new TransactionLayer({ transport, clock, timers, sentBy }, random, log, {
       admits: (request, source) => this.#admits(request, source),
       onInvite: (transaction) => this.#onInvite(transaction),
       onRequest: (transaction) => this.#onRequest(transaction),
@@ -83,7 +88,7 @@ export class UserAgent {
       onAck: (request) => this.#core.find(keyOf(request))?.onAck(request),
       onStray: (response, source) => this.#onStray(response, source),
     })
-    const contact = sipUri(options.user ?? 'saperly', transport.local.address, transport.local.port)
+    const contact = sipUri(options.user ?? 'saperly', address, port)
     this.#core = new Core({ clock, random, timers, transport, contact, layer })
   }
 

@@ -1,0 +1,141 @@
+// A leg whose call is up: talk passes through, the peer's hold is followed, transfers are asked for, and it hangs up.
+import type { DialogRecord, Environment, NetworkCause } from '../port.ts'
+import type { SessionEvent } from '../sip/call-event.ts'
+import type { Negotiation } from '../sip/negotiation.ts'
+import type { ReferOutcome } from '../sip/refer.ts'
+import type { Session } from '../sip/session.ts'
+import { isTalk } from './leg.ts'
+import type { LegCommand, LegEnd, LegParts } from './leg.ts'
+
+/** Q.850: temporary failure. */
+const CAUSE_MEDIA_LOST = 41
+
+export class ConnectedLeg {
+  readonly #parts: LegParts
+  readonly #end: LegEnd
+  readonly #session: Session
+  readonly #negotiation: Negotiation
+  readonly #environment: Environment
+  readonly #trunk: string | null
+  readonly #answeredMs: number
+  /** Why the call is ending, when it is our doing. */
+  #cause: NetworkCause | null = null
+  #reason: string | null = null
+  #transfer: 'none' | 'asked' | 'accepted' = 'none'
+
+  constructor(
+    parts: LegParts,
+    end: LegEnd,
+    call: {
+      session: Session
+      negotiation: Negotiation
+      environment: Environment
+      trunk: string | null
+      answeredMs: number
+    },
+  ) {
+    this.#parts = parts
+    this.#end = end
+    this.#session = call.session
+    this.#negotiation = call.negotiation
+    this.#environment = call.environment
+    this.#trunk = call.trunk
+    this.#answeredMs = call.answeredMs
+  }
+
+  post(command: LegCommand): void {
+    if (isTalk(command)) this.#end.media.talk(command)
+    else if (command.type === 'transfer') this.#askTransfer(command.to)
+    else if (command.type === 'hangUp') this.#hangUp('local_hangup', null)
+  }
+
+  /** Nothing is heard from the peer any more. */
+  onMediaLost(reason: string): void {
+    this.#hangUp('media_lost', reason, CAUSE_MEDIA_LOST)
+  }
+
+  onEvent(event: SessionEvent): void {
+    switch (event.type) {
+      case 'confirmed':
+        // Only when the offer was ours does the ACK bring the answer.
+        if (event.sdp !== null) this.#accept(event.sdp)
+        return
+      case 'reoffer':
+        return this.#onOffer(event)
+      case 'dialog':
+        return this.#tellDialog(event.dialog)
+      case 'referAccepted':
+        this.#transfer = 'accepted'
+        return this.#end.tell({ callId: this.#end.callId, type: 'transferAccepted' })
+      case 'referDone':
+        return this.#onTransferDone(event.outcome)
+      case 'ended':
+        return this.#onEnded(event)
+      case 'info':
+      case 'referProgress':
+      case 'referRequested':
+      case 'reinvited':
+        return
+    }
+  }
+
+  #hangUp(cause: NetworkCause, reason: string | null, q850?: number): void {
+    this.#cause ??= cause
+    this.#reason ??= reason
+    this.#session.bye(q850)
+  }
+
+  #onEnded(event: Extract<SessionEvent, { type: 'ended' }>): void {
+    if (this.#transfer !== 'none') this.#failTransfer('the call ended', null)
+    const lost = event.by === 'lost' ? 'the far side lost the call' : null
+    this.#end.finish({
+      cause: this.#cause ?? 'peer_hangup',
+      sipCode: event.reason.sipCode,
+      q850Cause: event.reason.q850,
+      reason: this.#reason ?? event.reason.text ?? lost,
+      measuredMs: Math.max(0, Math.round(event.atMs - this.#answeredMs)),
+    })
+  }
+
+  #onOffer(event: Extract<SessionEvent, { type: 'reoffer' }>): void {
+    if (event.sdp === null) return event.answer(this.#negotiation.offer())
+    const answered = this.#negotiation.answer(event.sdp)
+    if (!answered.ok) return event.refuse(488)
+    this.#end.media.connect(answered.value.agreement)
+    event.answer(answered.value.sdp)
+  }
+
+  #accept(answer: string): void {
+    const agreed = this.#negotiation.accept(answer)
+    if (agreed.ok) this.#end.media.connect(agreed.value)
+    else this.#hangUp('carrier_refused', 'no usable audio in the answer')
+  }
+
+  #tellDialog(dialog: DialogRecord): void {
+    const { callId } = this.#end
+    this.#end.tell({ callId, type: 'dialog', dialog: { ...dialog, trunk: this.#trunk } })
+  }
+
+  #askTransfer(to: string): void {
+    const uri = this.#parts.transferUri(to, this.#environment, this.#trunk)
+    if (uri === null) return this.#failTransfer('the target is not allowed here', null)
+    if (this.#transfer !== 'none' || !this.#session.refer(uri)) {
+      return this.#failTransfer('another transfer is under way', null)
+    }
+    this.#transfer = 'asked'
+  }
+
+  #onTransferDone(outcome: ReferOutcome): void {
+    if (!outcome.transferred) return this.#failTransfer(outcome.reason, outcome.sipCode)
+    this.#transfer = 'none'
+    const { callId } = this.#end
+    this.#end.tell({ callId, type: 'transferred', sipCode: outcome.sipCode })
+    this.#hangUp('transferred', null)
+  }
+
+  #failTransfer(reason: string, sipCode: number | null): void {
+    this.#transfer = 'none'
+    const { callId } = this.#end
+    this.#end.tell({ callId, type: 'transferFailed', reason, sipCode })
+  }
+}

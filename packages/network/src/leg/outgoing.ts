@@ -1,0 +1,223 @@
+// A leg that we place: media first, then the trunks one after the other, then ringing, until somebody answers or not.
+import type { NetworkCommand } from '../port.ts'
+import type { CallEvent } from '../sip/call-event.ts'
+import type { Credentials } from '../sip/digest.ts'
+import { Timers } from '../sip/machine.ts'
+import { Negotiation } from '../sip/negotiation.ts'
+import type { OutgoingCall } from '../sip/outgoing-call.ts'
+import type { Codec } from '../sip/sdp.ts'
+import type { Endpoint } from '../sip/transport.ts'
+import { ConnectedLeg } from './connected.ts'
+import { LegEnd, unanswered } from './leg.ts'
+import type { Leg, LegCommand, LegParts } from './leg.ts'
+import type { OpenedMedia } from './media.ts'
+import { causeOf } from './outcome.ts'
+
+/** A carrier that hasn't said a word for so long is passed over, milliseconds. */
+export const CARRIER_SILENCE_MS = 3_000
+/** With a 100 and nothing else, the call counts as accepted after so long, milliseconds. */
+export const ACCEPT_AFTER_MS = 8_000
+
+type Dial = Extract<NetworkCommand, { type: 'dial' }>
+
+/** One way to the callee. */
+export interface Route {
+  trunk: string | null
+  via: Endpoint
+  to: string
+  from: string
+  codecs: readonly Codec[]
+  credentials: Credentials | null
+}
+
+/** One INVITE on its way. */
+interface Attempt {
+  route: Route
+  call: OutgoingCall
+  negotiation: Negotiation
+}
+
+/** Whether the control plane has been told that the call is placed. `due`: time is up, but no carrier has answered. */
+type Acceptance = 'waiting' | 'due' | 'told'
+
+export class OutgoingLeg implements Leg {
+  readonly #parts: LegParts
+  readonly #dial: Dial
+  readonly #routes: Route[]
+  readonly #end: LegEnd
+  readonly #timers: Timers<'ring' | 'accept'>
+  #opened: OpenedMedia | null = null
+  #attempt: Attempt | null = null
+  #connected: ConnectedLeg | null = null
+  #acceptance: Acceptance = 'waiting'
+  #trying = false
+  #rang = false
+
+  /** `routes`: the ways to the callee, in the order in which they are tried. */
+  constructor(parts: LegParts, dial: Dial, routes: readonly Route[], onEnded: () => void) {
+    this.#parts = parts
+    this.#dial = dial
+    this.#routes = [...routes]
+    this.#timers = new Timers(parts.clock)
+    this.#end = new LegEnd(parts, dial.callId, onEnded, (reason) => this.#onMediaLost(reason))
+  }
+
+  start(): void {
+    if (this.#routes.length === 0) return this.#refuse('no_trunk')
+    const { talk, recordTo } = this.#dial
+    const address = this.#parts.media.bind
+    this.#end.media.open({ address, talk, recordTo }, (opened) => this.#onOpened(opened))
+  }
+
+  post(command: LegCommand): void {
+    if (this.#connected) this.#connected.post(command)
+    else if (command.type === 'hangUp') this.#giveUp('cancelled')
+  }
+
+  #onOpened(opened: OpenedMedia | null): void {
+    if (!this.#end.living) return
+    if (!opened) {
+      return this.#end.finish(unanswered('media_lost', { reason: 'no media could be opened' }))
+    }
+    this.#opened = opened
+    this.#timers.start('ring', this.#dial.ringTimeoutMs, () => this.#giveUp('no_answer'))
+    this.#timers.start('accept', ACCEPT_AFTER_MS, () => this.#onAcceptDue())
+    this.#tryNext()
+  }
+
+  #tryNext(): void {
+    const route = this.#routes.shift()
+    if (!route || !this.#opened) return this.#refuse('carrier_silent')
+    const { ua, random, media } = this.#parts
+    const { advertised: address } = media
+    const { port } = this.#opened
+    const negotiation = new Negotiation({ address, port, codecs: route.codecs, random })
+    this.#trying = false
+    const call: OutgoingCall = ua.call(
+      {
+        to: route.to,
+        via: route.via,
+        from: route.from,
+        displayName: this.#dial.callerIdName,
+        sdp: negotiation.offer(),
+        credentials: route.credentials,
+        silenceMs: CARRIER_SILENCE_MS,
+      },
+      (event) => {
+        // A call that was passed over lives on in the user agent, which cancels and ends it; it is not ours any more.
+        if (this.#attempt?.call === call) this.#onEvent(event)
+      },
+    )
+    this.#attempt = { route, call, negotiation }
+  }
+
+  #onEvent(event: CallEvent): void {
+    if (this.#connected) {
+      if (!isBeforeAnswer(event)) this.#connected.onEvent(event)
+      return
+    }
+    if (!this.#end.living) return
+    if (event.type === 'trying') this.#onTrying()
+    else if (event.type === 'silent') this.#passOver()
+    else if (event.type === 'progress') this.#onProgress(event.sipCode)
+    else if (event.type === 'answered') this.#onAnswered(event)
+    else if (event.type === 'failed') this.#onFailed(event)
+  }
+
+  #passOver(): void {
+    const passed = this.#attempt
+    this.#attempt = null
+    passed?.call.cancel()
+    this.#parts.log.info('leg.carrier_silent', { trunk: passed?.route.trunk })
+    this.#tryNext()
+  }
+
+  #onTrying(): void {
+    this.#trying = true
+    if (this.#acceptance === 'due') this.#accept(null)
+  }
+
+  #onAcceptDue(): void {
+    if (this.#trying) this.#accept(null)
+    else this.#acceptance = 'due'
+  }
+
+  #accept(sipCode: number | null): void {
+    this.#timers.stop('accept')
+    if (this.#acceptance === 'told') return
+    this.#acceptance = 'told'
+    this.#end.tell({ callId: this.#dial.callId, type: 'accepted', sipCode })
+  }
+
+  #onProgress(sipCode: number): void {
+    if (sipCode < 180) return
+    this.#accept(sipCode)
+    if (this.#rang) return
+    this.#rang = true
+    this.#end.tell({ callId: this.#dial.callId, type: 'ringing', sipCode })
+  }
+
+  #onAnswered(event: Extract<CallEvent, { type: 'answered' }>): void {
+    const { callId, environment } = this.#dial
+    const { route, call, negotiation } = this.#attempt!
+    const { clock } = this.#parts
+    this.#accept(200)
+    this.#timers.stopAll()
+    const agreed = event.sdp === null ? null : negotiation.accept(event.sdp)
+    if (!agreed?.ok || !call.session || !this.#opened) {
+      const reason = 'no usable audio in the answer'
+      this.#attempt = null
+      call.hangUp()
+      return this.#end.finish(unanswered('carrier_refused', { sipCode: 200, reason }))
+    }
+    const { recognizer } = this.#opened
+    this.#connected = new ConnectedLeg(this.#parts, this.#end, {
+      session: call.session,
+      negotiation,
+      environment,
+      trunk: route.trunk,
+      answeredMs: clock.monotonicMs(),
+    })
+    this.#end.media.connect(agreed.value)
+    const dialog = { ...event.dialog, trunk: route.trunk }
+    this.#end.tell({ callId, type: 'answered', dialog, recognizer, at: clock.now() })
+  }
+
+  #onFailed(event: Extract<CallEvent, { type: 'failed' }>): void {
+    if (event.sipCode === null) return this.#passOver()
+    this.#timers.stopAll()
+    const cause = causeOf(event.sipCode, this.#rang)
+    const { q850, text } = event.reason
+    this.#end.finish(unanswered(cause, { sipCode: event.sipCode, q850Cause: q850, reason: text }))
+  }
+
+  /** Before the answer: the CANCEL and its races go on in the user agent, while the leg is over at once. */
+  #giveUp(cause: 'cancelled' | 'no_answer'): void {
+    const { call } = this.#attempt ?? {}
+    this.#attempt = null
+    call?.cancel()
+    this.#refuse(cause)
+  }
+
+  #onMediaLost(reason: string): void {
+    if (this.#connected) return this.#connected.onMediaLost(reason)
+    this.#attempt?.call.cancel()
+    this.#attempt = null
+    this.#timers.stopAll()
+    this.#end.finish(unanswered('media_lost', { reason }))
+  }
+
+  #refuse(cause: 'cancelled' | 'no_answer' | 'no_trunk' | 'carrier_silent'): void {
+    this.#timers.stopAll()
+    this.#end.finish(unanswered(cause))
+  }
+}
+
+type BeforeAnswer = Extract<
+  CallEvent,
+  { type: 'trying' | 'silent' | 'progress' | 'answered' | 'failed' | 'cancelled' }
+>
+
+function isBeforeAnswer(event: CallEvent): event is BeforeAnswer {
+  return ['trying', 'silent', 'progress', 'answered', 'failed', 'cancelled'].includes(event.type)
+}
