@@ -148,7 +148,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       if (!sockets.handleUpgrade(request, socket, head)) socket.destroy()
     })
     const address = await api.listen()
-    url ||= address
+    url ||= `http://${address.host}:${address.port}`
     deliverer.start()
     chainer.start()
     committed()

@@ -33,10 +33,9 @@ export const callEventData = {
     from: z.string(),
     to: z.string(),
     connectionId: z.string().nullable(),
-    brain: z.enum(brainKinds).nullable(),
   }),
   ringing: z.object({ sipCode }),
-  answered: z.object({ sipCode, recognizer: recognizer.nullable() }),
+  answered: z.object({ recognizer, brain: z.enum(brainKinds) }),
   disclosure: z.object({ text: z.string(), startedAt: timestamp, endedAt: timestamp.nullable() }),
   turn: z.object({
     text: z.string(),

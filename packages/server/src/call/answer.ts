@@ -64,7 +64,12 @@ async function recordReceived(
   call: CallRow,
 ): Promise<void> {
   const { id: callId, numberId, connectionId, from, to, createdAt: at } = call
-  await deps.timeline.record(tables, callId, 'initiated', { from, to, direction: call.direction })
+  await deps.timeline.record(tables, callId, 'initiated', {
+    direction: call.direction,
+    from,
+    to,
+    connectionId: call.connectionId,
+  })
   await tables.outbox.emit({
     tenant,
     eventType: 'call.received',

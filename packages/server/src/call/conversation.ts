@@ -56,6 +56,8 @@ export class Conversation {
   #ask: Ask | null = null
   readonly #heard = new Heard()
   #listenFor: { expect: Expect; timeoutSec: number | null } | null = null
+  /** The question about what the peer said last. */
+  #lastTurn: Ask | null = null
   #silences = 0
   #closing = false
 
@@ -92,7 +94,7 @@ export class Conversation {
       case 'digits':
         return this.#onDigits(event.digits)
       case 'resumed':
-        if (this.#ask?.event.type === 'turn' && this.#ask.pending) this.#supersede()
+        this.#onResumed()
         return
       case 'speaking':
         this.voice.onSpeaking(event)
@@ -117,7 +119,7 @@ export class Conversation {
   /** The customer speaks through the API. */
   speak(text: string, interrupt: boolean): void {
     if (interrupt) this.voice.stop()
-    this.voice.say(text, { ...this.#spoken(null), more: false })
+    this.voice.say(text, { ...this.#spoken(null), speaker: 'api', more: false })
   }
 
   sendDigits(digits: string): void {
@@ -159,7 +161,8 @@ export class Conversation {
       noMatch: turn.noMatch,
       confidence: turn.confidence,
       recognizer: turn.recognizer,
-      endpointingMs: Math.round(turn.endpointingMs),
+      startedAt: new Date(turn.startedAt).toISOString(),
+      endedAt: new Date(turn.endedAt).toISOString(),
     })
     if (isOptOutText(turn.text)) return this.#optedOut({ text: turn.text }, hooks)
     this.#heard.addTurn(turn)
@@ -182,14 +185,10 @@ export class Conversation {
     if (spoken?.answering && event.outcome === 'interrupted') {
       const { answering } = spoken
       this.#heard.interruptedAfter(event.heard)
-      this.#deps.log.event('interrupted', { answering, heard: event.heard, heardMs: event.heardMs })
-      this.#tell({
-        type: 'interrupted',
-        answering,
-        heard: event.heard,
-        heardMs: Math.round(event.heardMs),
-        basis: event.basis,
-      })
+      const heardMs = Math.round(event.heardMs)
+      const { heard, basis } = event
+      this.#deps.log.event('interrupted', { heard, heardMs, basis })
+      this.#tell({ type: 'interrupted', answering, heard, heardMs, basis })
       this.voice.forget(answering)
       if (this.#ask?.id === answering) {
         this.#ask.drop('interrupted')
@@ -197,6 +196,18 @@ export class Conversation {
       }
     }
     if (spoken?.speaker === 'disclosure') this.#deliver()
+  }
+
+  /** The peer went on: what was asked about the first half, or answered but not yet said, is void. */
+  #onResumed(): void {
+    const turn = this.#lastTurn
+    if (!turn) return
+    if (this.voice.isUnbegun(turn.id)) this.voice.stop()
+    else if (this.#ask !== turn || !turn.pending) return
+    turn.drop('superseded')
+    this.voice.forget(turn.id)
+    this.#tell({ type: 'cancelled', superseded: turn.id })
+    if (this.#ask === turn) this.#ask = null
   }
 
   #onSilence(seconds: number): void {
@@ -225,6 +236,7 @@ export class Conversation {
     const { brain, clock, hooks, plan } = this.#deps
     const ask = new Ask(this.#event(body), clock.monotonicMs(), endpointingMs)
     this.#ask = ask
+    if (body.type === 'turn') this.#lastTurn = ask
     this.#listenFor = null
     const { fillerAfterMs, filler } = plan.settings.turnTaking
     const limits = {
@@ -327,7 +339,7 @@ export class Conversation {
 
   #sayFiller(): void {
     const { filler } = this.#deps.plan.settings.turnTaking
-    if (filler !== '' && this.voice.idle) this.#platformSays(filler, 'platform')
+    if (filler !== '' && this.voice.idle) this.#platformSays(filler, 'filler')
   }
 
   #brainLost(): void {
@@ -353,7 +365,11 @@ export class Conversation {
     this.voice.whenIdle(null, () => this.#deps.hooks.hangUp(cause))
   }
 
-  #platformSays(text: string, speaker: 'disclosure' | 'platform', interruptible = true): void {
+  #platformSays(
+    text: string,
+    speaker: 'disclosure' | 'filler' | 'platform',
+    interruptible = true,
+  ): void {
     this.voice.say(text, {
       answering: null,
       speaker,
@@ -368,7 +384,7 @@ export class Conversation {
     const timing = ask?.takeTiming() ?? null
     return {
       answering: ask?.id ?? null,
-      speaker: 'agent' as const,
+      speaker: 'brain' as const,
       interruptible: true,
       voice: null,
       timing,

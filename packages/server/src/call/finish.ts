@@ -82,7 +82,11 @@ async function tell(
     costCents: call.costCents,
     hangupCause: call.hangupCause,
   }
-  await deps.timeline.record(tables, call.id, 'ended', { ...result, sipCode: call.sipCode })
+  await deps.timeline.record(tables, call.id, 'ended', {
+    ...result,
+    sipCode: call.sipCode,
+    q850Cause: call.q850Cause,
+  })
   await audit(tables, deps.ids, {
     tenant,
     eventType: 'call.ended',

@@ -157,7 +157,12 @@ async function recordPlaced(
   heldCents: number,
 ): Promise<void> {
   const { from, to, numberId, rateCentsPerMin } = call
-  await deps.timeline.record(tables, call.id, 'initiated', { from, to, direction: call.direction })
+  await deps.timeline.record(tables, call.id, 'initiated', {
+    direction: call.direction,
+    from,
+    to,
+    connectionId: call.connectionId,
+  })
   await audit(tables, deps.ids, {
     tenant,
     eventType: 'call.placed',

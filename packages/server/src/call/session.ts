@@ -166,14 +166,15 @@ export class Session {
         )
         return
       case 'transferAccepted':
+        this.#noteTransfer('accepted', null, null)
         return this.#transfer?.accepted()
       case 'transferred':
         this.#cause = 'transferred'
-        this.#log.event('transfer', { outcome: 'answered', sipCode: event.sipCode })
+        this.#noteTransfer('completed', null, event.sipCode)
         return this.#transfer?.accepted()
       case 'transferFailed': {
         const { reason, sipCode } = event
-        this.#log.event('transfer', { outcome: 'failed', reason, sipCode })
+        this.#noteTransfer('failed', reason, sipCode)
         this.#transfer?.failed({ reason, sipCode })
         this.#transfer = null
         return this.#conversation?.transferFailed(reason, sipCode)
@@ -199,14 +200,11 @@ export class Session {
   async #onAnswered(event: Extract<NetworkEvent, { type: 'answered' }>): Promise<void> {
     this.#accepted.resolve()
     const { dialog, recognizer, at } = event
-    const answered = await this.#move(
-      'answer',
-      { dialog, recognizer, answeredAt: at },
-      'answered',
-      { recognizer },
-    )
-    if (!answered) return
-    await this.#startTalking()
+    const brain = await this.#attachBrain()
+    const patch = { dialog, recognizer, answeredAt: at }
+    const kind = brain.kind.startsWith('manual') ? 'manual' : brain.kind
+    if (!(await this.#move('answer', patch, 'answered', { recognizer, brain: kind }))) return
+    this.#startTalking(brain)
     this.#watchFunds()
     this.#steps.after(this.#call.maxDurationSec * 1000, () => this.#hangUp('max_duration'))
   }
@@ -242,11 +240,9 @@ export class Session {
     return row !== null
   }
 
-  async #startTalking(): Promise<void> {
-    const { brains, network, clock, ids } = this.#deps
+  async #attachBrain(): Promise<Brain> {
     const { id: callId, connectionId, numberId, direction, from, to } = this.#call
-    const instructions = this.#call.instructions ?? this.plan.settings.instructions
-    this.#brain = await brains.attach({
+    this.#brain = await this.#deps.brains.attach({
       callId,
       tenant: this.#tenant,
       connectionId,
@@ -254,19 +250,28 @@ export class Session {
       direction,
       from,
       to,
-      instructions,
+      instructions: this.#instructions(),
       onDirective: (directive) =>
         void this.#steps.add(() => this.#conversation?.onUnasked(directive)),
     })
-    if (this.#brain.kind === 'demo') this.#log.event('machine', { brain: 'demo' })
+    return this.#brain
+  }
+
+  #instructions(): string | null {
+    return this.#call.instructions ?? this.plan.settings.instructions
+  }
+
+  #startTalking(brain: Brain): void {
+    const { network, clock, ids } = this.#deps
+    const { id: callId, direction, from, to } = this.#call
     this.#conversation = new Conversation({
       plan: this.plan,
-      brain: this.#brain,
+      brain,
       log: this.#log,
       clock,
       ids,
       callId,
-      opening: { direction, from, to, instructions },
+      opening: { direction, from, to, instructions: this.#instructions() },
       hooks: {
         enqueue: (step) => this.#steps.add(step),
         fork: (name, body) => this.#scope?.fork(name, body),
@@ -302,11 +307,19 @@ export class Session {
 
   #beginTransfer(to: string): TransferRequest | null {
     if (this.#call.state !== 'connected') return null
-    if (this.#transfer) return TransferRequest.refused('another transfer is under way')
-    this.#transfer = new TransferRequest()
-    this.#log.event('transfer', { outcome: 'asked', to })
+    if (this.#transfer) return TransferRequest.refused(to, 'another transfer is under way')
+    this.#transfer = new TransferRequest(to)
+    this.#noteTransfer('requested', null, null)
     this.#deps.network.post({ type: 'transfer', callId: this.#call.id, to })
     return this.#transfer
+  }
+
+  #noteTransfer(
+    state: 'requested' | 'accepted' | 'completed' | 'failed',
+    reason: string | null,
+    sipCode: number | null,
+  ): void {
+    this.#log.event('transfer', { to: this.#transfer?.to ?? '', state, reason, sipCode })
   }
 
   async #optOut(how: { text: string } | { digit: string }): Promise<void> {

@@ -7,15 +7,20 @@ export interface TransferRefusal {
 }
 
 export class TransferRequest {
+  readonly to: string
   readonly #answer = deferred<TransferRefusal | null>()
+
+  constructor(to: string) {
+    this.to = to
+  }
 
   /** Null when the carrier took it, else why not. */
   get answered(): Promise<TransferRefusal | null> {
     return this.#answer.promise
   }
 
-  static refused(reason: string): TransferRequest {
-    const request = new TransferRequest()
+  static refused(to: string, reason: string): TransferRequest {
+    const request = new TransferRequest(to)
     request.failed({ reason, sipCode: null })
     return request
   }

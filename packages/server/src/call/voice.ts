@@ -6,8 +6,8 @@ import type { CallLog } from './timeline.ts'
 type Spoke = Extract<TalkEvent, { type: 'spoke' }>
 type Speaking = Extract<TalkEvent, { type: 'speaking' }>
 
-/** Who speaks: the brain, the platform's disclosure, or a platform phrase (filler, apology, warning). */
-export type Speaker = 'agent' | 'disclosure' | 'platform'
+/** Whose words they are: the brain's, the customer's by API, or the platform's own. */
+export type Speaker = 'brain' | 'api' | 'disclosure' | 'filler' | 'platform'
 
 /** How long the parts of an answer took, in milliseconds, as far as they are known before it is spoken. */
 export interface AnswerTiming {
@@ -69,7 +69,7 @@ export class Voice {
     const open = this.#openOf(options.answering)
     if (!open && this.#queued.size >= MAX_QUEUED_UTTERANCES) return false
     const utterance = open ?? this.#begin(options)
-    utterance.text = utterance.text === '' ? text : `${utterance.text} ${text}`.trim()
+    utterance.text += text
     utterance.open = options.more
     this.#post({
       type: 'speak',
@@ -112,6 +112,12 @@ export class Voice {
     else this.#waiting.push({ answering, run })
   }
 
+  /** Whether the answer to this event waits to be said, with none of it said yet. */
+  isUnbegun(answering: string): boolean {
+    const its = [...this.#queued.values()].filter((one) => one.answering === answering)
+    return its.length > 0 && its.every(({ started }) => started === null)
+  }
+
   /** Forgets what an interrupted answer wanted to do after speaking. */
   forget(answering: string): void {
     this.#waiting = this.#waiting.filter((wait) => wait.answering !== answering)
@@ -132,10 +138,10 @@ export class Voice {
     this.#queued.delete(event.utteranceId)
     utterance.open = false
     if (utterance.started) this.#report(utterance)
-    if (utterance.speaker !== 'platform' && (utterance.started || event.heard !== '')) {
+    if (utterance.speaker !== 'filler' && (utterance.started || event.heard !== '')) {
       this.#log.turn({
         role: utterance.speaker === 'disclosure' ? 'disclosure' : 'agent',
-        text: utterance.text,
+        text: event.text,
         heardText: event.heard,
         startedAt: event.startedAt,
         endedAt: event.endedAt,
@@ -177,23 +183,29 @@ export class Voice {
   #report(utterance: Utterance): void {
     if (utterance.logged || utterance.open || !utterance.started) return
     utterance.logged = true
-    const { text, timing, answering, started } = utterance
-    if (utterance.speaker === 'disclosure') {
-      this.#log.event('disclosure', { text })
+    const { text, timing, started, speaker } = utterance
+    const startedAt = new Date(started.at).toISOString()
+    if (speaker === 'disclosure') {
+      this.#log.event('disclosure', { text, startedAt, endedAt: null })
       return
-    }
-    const latencyMs = timing && {
-      endpointing: Math.round(timing.endpointingMs),
-      brain: Math.round(timing.brainMs),
-      speech: Math.round(started.speechMs),
-      wire: Math.round(started.wireMs),
-      total: Math.round(timing.endpointingMs + timing.brainMs + started.speechMs + started.wireMs),
     }
     this.#log.event('speak', {
       text,
-      answering,
-      speaker: utterance.speaker,
-      ...(latencyMs ? { latencyMs } : {}),
+      heardText: null,
+      source: speaker,
+      startedAt,
+      endedAt: null,
+      interrupted: false,
+      latencyMs: timing && latencyOf(timing, started),
     })
   }
+}
+
+/** Where the time went from the caller's last packet to our first one. */
+function latencyOf(timing: AnswerTiming, started: Speaking): Record<string, number> {
+  const endpointing = Math.round(timing.endpointingMs)
+  const brain = Math.round(timing.brainMs)
+  const speech = Math.round(started.speechMs)
+  const wire = Math.round(started.wireMs)
+  return { endpointing, brain, speech, wire, total: endpointing + brain + speech + wire }
 }
