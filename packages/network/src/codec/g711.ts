@@ -1,4 +1,5 @@
 // G.711 (ITU-T): both laws by table, 16-bit linear PCM on the other side.
+import { FRAME_SAMPLES } from '../rtp/frame.ts'
 
 export type Law = 'PCMU' | 'PCMA'
 
@@ -10,8 +11,8 @@ interface Tables {
   decode: Int16Array
   /** Sample, as an unsigned 16-bit index, to code. */
   encode: Uint8Array
-  /** The code of digital silence. */
-  silence: number
+  /** One frame of digital silence. */
+  silence: Uint8Array
 }
 
 const TABLES: Record<Law, Tables> = {
@@ -35,9 +36,9 @@ export function encodeG711(law: Law, pcm: Int16Array): Uint8Array {
   return payload
 }
 
-/** `samples` bytes of encoded silence. */
-export function silenceG711(law: Law, samples: number): Uint8Array {
-  return Buffer.alloc(samples, TABLES[law].silence)
+/** 20 ms of encoded silence. Shared by all who ask: not to be written to. */
+export function silenceG711(law: Law): Uint8Array {
+  return TABLES[law].silence
 }
 
 function buildTables(
@@ -49,7 +50,7 @@ function buildTables(
   return {
     decode: Int16Array.from({ length: 256 }, (_, code) => decodeOne(code)),
     encode,
-    silence: encodeOne(0),
+    silence: Buffer.alloc(FRAME_SAMPLES, encodeOne(0)),
   }
 }
 

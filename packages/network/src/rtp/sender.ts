@@ -39,7 +39,7 @@ export class RtpSender {
 
   /** Packet of the next 20 ms: `pcm` (160 samples), or null for silence. */
   audio(format: SendFormat, pcm: Int16Array | null): Uint8Array {
-    const payload = pcm ? encodeG711(format.law, pcm) : silenceG711(format.law, FRAME_SAMPLES)
+    const payload = pcm ? encodeG711(format.law, pcm) : silenceG711(format.law)
     const timestamp = this.#timestamp
     this.skip(1)
     return this.#packet(format.payloadType, timestamp, payload)
