@@ -73,9 +73,7 @@ export class Idempotency {
       tenant: { workspaceId: key.workspaceId, environment: key.environment },
       keyId: key.id,
       key: idempotencyKey,
-      requestHash: createHash('sha256')
-        .update(`${route}\n${canonical(body)}`)
-        .digest('hex'),
+      requestHash: requestHash(route, body),
       at: this.#clock.now(),
     }
   }
@@ -156,6 +154,13 @@ function conflict(): Answer {
       message: 'the first request with this Idempotency-Key is still running',
     }),
   )
+}
+
+/** What two requests must have in common to be the same. `route`: method and path, without `/v2`. */
+export function requestHash(route: string, body: unknown): string {
+  return createHash('sha256')
+    .update(`${route}\n${canonical(body)}`)
+    .digest('hex')
 }
 
 /** JSON with sorted names: the same body, however it was written. */

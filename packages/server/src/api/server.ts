@@ -35,8 +35,8 @@ import { webhookHandlers } from './webhooks.ts'
 export const MAX_BODY_BYTES = 1024 * 1024
 /** Longest a client may take to send its request, milliseconds. */
 const REQUEST_TIMEOUT_MS = 30_000
-/** Tokens of recording links are path segments. */
-const MAX_PARAM_LENGTH = 500
+/** Whatever fits into a request line reaches its route, which then finds nothing under so long an id. */
+const MAX_PARAM_LENGTH = 16 * 1024
 
 declare module 'fastify' {
   interface FastifyContextConfig {
