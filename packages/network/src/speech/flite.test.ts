@@ -1,5 +1,5 @@
 // The embedded voice renders any text within bounds, times its words, and says the same thing the same way.
-import { Cancelled, Fault } from '@saperly/kernel'
+import { Fault } from '@saperly/kernel'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { FLITE_VOICES, FliteMouth } from './flite.ts'
@@ -75,7 +75,7 @@ describe('flite', () => {
   it('stops before it renders once the signal has aborted', async () => {
     const abort = new AbortController()
     abort.abort()
-    await expect(say('Never said.', 'slt', abort.signal)).rejects.toThrow(Cancelled)
+    expect(await say('Never said.', 'slt', abort.signal)).toEqual([])
   })
 
   it('never fails on any text of the Latin script', () => {

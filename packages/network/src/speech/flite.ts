@@ -1,5 +1,5 @@
 // The embedded voice: flite, rendering one sentence at a time to 8 kHz, with word times from its own phones.
-import { cancelledBy, drain, Fault } from '@saperly/kernel'
+import { drain, Fault } from '@saperly/kernel'
 import type { FliteProgram } from './flite-wasi.ts'
 import { isForeign, isSpeakable, plainWord, wordsOf } from './flite-text.ts'
 import { LruCache } from './lru.ts'
@@ -58,7 +58,7 @@ export class FliteMouth implements Mouth {
     const known = FLITE_VOICES.find(({ id }) => id === voice) ?? FLITE_VOICES[0]!
     // Other legs' frames come before the next sentence, which holds the thread while it renders.
     await drain()
-    if (signal.aborted) throw cancelledBy(signal)
+    if (signal.aborted) return
     yield this.render(text, known.id)
   }
 

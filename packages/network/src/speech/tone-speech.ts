@@ -1,5 +1,5 @@
 // The tone pair as an engine: a mouth that says any text in tones, and ears that read it back, word for word.
-import { cancelledBy, Fault } from '@saperly/kernel'
+import { Fault } from '@saperly/kernel'
 import type { AudioChunk, Ears, EarsOptions, Mouth, Voice } from './port.ts'
 import { renderTones } from './tone.ts'
 import { ToneDecoder } from './tone-decoder.ts'
@@ -22,7 +22,7 @@ export const toneMouth: Mouth = {
     if (text.length > MAX_SPEAK_CHARS) {
       throw new Fault('text is too long to be spoken at once', { retryable: false })
     }
-    if (signal.aborted) throw cancelledBy(signal)
+    if (signal.aborted) return
     yield renderTones(text)
   },
 }

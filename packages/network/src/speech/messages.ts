@@ -1,0 +1,25 @@
+// What a media worker and the speech worker say to each other over one MessagePort. Audio never leaves these threads.
+import type { Expect } from '../talk/port.ts'
+import type { AudioChunk, EarsEvent, Mouth } from './port.ts'
+
+/** `ears` and `speech` are numbers that the media worker gives to its listeners and utterances. */
+export type ToSpeech =
+  | { type: 'open'; ears: number; language: string; phrases: readonly string[] }
+  | { type: 'expect'; ears: number; expect: Expect }
+  | { type: 'start'; ears: number; utterance: number }
+  | { type: 'frame'; ears: number; pcm: Int16Array }
+  | { type: 'finish'; ears: number }
+  | { type: 'cancel'; ears: number }
+  | { type: 'close'; ears: number }
+  | { type: 'speak'; speech: number; text: string; voice: string | null }
+  | { type: 'hush'; speech: number }
+
+export type FromSpeech =
+  /** The first message: what the engine is. */
+  | { type: 'hello'; recognizer: 'phrases' | 'free'; wordTimes: Mouth['wordTimes'] }
+  /** Frames taken since the last such message; frames not yet taken tell how far the engine lags behind. */
+  | { type: 'taken'; ears: number; frames: number }
+  | { type: 'heard'; ears: number; event: EarsEvent }
+  | { type: 'chunk'; speech: number; chunk: AudioChunk }
+  | { type: 'spoken'; speech: number }
+  | { type: 'failed'; speech: number; message: string; retryable: boolean }

@@ -1,0 +1,54 @@
+// Opens a speech engine in this thread: the embedded pair (flite and SoundSwallower), or the tone pair.
+import { readFile } from 'node:fs/promises'
+import type { Log } from '@saperly/kernel'
+import { DecoderPool } from './decoder-pool.ts'
+import { FLITE_VOICES, FliteMouth } from './flite.ts'
+import { FliteProgram } from './flite-wasi.ts'
+import { Lexicon } from './lexicon.ts'
+import { PhraseEars } from './phrase-ears.ts'
+import type { SpeechEngine, SpeechService, Voice } from './port.ts'
+import { modelBase } from './sound-swallower.ts'
+import { TONE_VOICES, ToneEars, toneMouth } from './tone-speech.ts'
+
+export interface SpeechDeps {
+  log: Log
+}
+
+/** What an engine can speak with; the first is its default. */
+export function voices(engine: SpeechEngine): readonly Voice[] {
+  return engine === 'tone' ? TONE_VOICES : FLITE_VOICES
+}
+
+/** What an engine can hear: anything, or the phrases of a list. */
+export function recognizerOf(engine: SpeechEngine): 'phrases' | 'free' {
+  return engine === 'tone' ? 'free' : 'phrases'
+}
+
+/** Opens `engine`; ready, with its models in memory, when this resolves. It computes in the calling thread. */
+export async function createSpeechService(
+  engine: SpeechEngine,
+  deps: SpeechDeps,
+): Promise<SpeechService> {
+  return engine === 'tone' ? toneService() : embeddedService(deps.log)
+}
+
+function toneService(): SpeechService {
+  return {
+    openEars: (options) => new ToneEars(options),
+    mouth: toneMouth,
+    close: async () => {},
+  }
+}
+
+async function embeddedService(log: Log): Promise<SpeechService> {
+  const mouth = new FliteMouth(await FliteProgram.load())
+  const dictionary = await readFile(`${modelBase()}en-us/dict.txt`, 'latin1')
+  const lexicon = new Lexicon(dictionary, (words) => mouth.pronounce(words))
+  const pool = new DecoderPool()
+  await pool.warm()
+  return {
+    openEars: (options) => new PhraseEars(options, pool, lexicon, log),
+    mouth,
+    close: async () => pool.close(),
+  }
+}

@@ -1,0 +1,18 @@
+// The entry of the speech worker thread: one engine, serving every media worker that connects.
+import { parentPort, workerData } from 'node:worker_threads'
+import { assert } from '@saperly/kernel'
+import { messageLog } from '../media/messages.ts'
+import type { SpeechWorkerData, ToSpeechWorker } from '../media/messages.ts'
+import { serveSpeech } from './serve.ts'
+import { createSpeechService, recognizerOf } from './service.ts'
+
+assert(parentPort, 'the speech worker runs as a worker thread')
+const port = parentPort
+const { engine } = workerData as SpeechWorkerData
+const log = messageLog((message) => port.postMessage(message))
+const opening = createSpeechService(engine, { log })
+
+// A port queues what is asked of it until it is served, so nothing is lost while the engine opens.
+port.on('message', (message: ToSpeechWorker) => {
+  void opening.then((service) => serveSpeech(message.port, service, recognizerOf(engine), log))
+})
