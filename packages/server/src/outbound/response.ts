@@ -11,6 +11,7 @@ export class OutboundResponse {
   readonly #incoming: IncomingMessage
   readonly #maxBytes: number
   readonly #watch: Watch
+  #restIsShort = false
 
   constructor(incoming: IncomingMessage, maxBytes: number, watch: Watch) {
     this.status = incoming.statusCode ?? 0
@@ -32,27 +33,39 @@ export class OutboundResponse {
     this.#watch.extend(wholeMs)
   }
 
+  /** Nothing of interest follows: whoever leaves `chunks` early from now on does not break the connection off. */
+  keepRest(): void {
+    this.#restIsShort = true
+  }
+
   /**
    * The body as it arrives. Leaving the loop early breaks the request off.
    * @throws DialError, Cancelled
    */
   async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     let size = 0
+    let whole = false
     try {
-      for await (const chunk of this.#incoming) {
+      for await (const chunk of this.#incoming.iterator({ destroyOnReturn: false })) {
         const bytes = chunk as Buffer
         this.#watch.heard()
         size += bytes.length
         if (size > this.#maxBytes) {
-          const error = new DialError('too_large', `the response is over ${this.#maxBytes} bytes`)
-          this.#watch.breakOff(error)
-          throw error
+          throw new DialError('too_large', `the response is over ${this.#maxBytes} bytes`)
         }
         yield bytes
       }
+      whole = true
     } catch (error) {
       throw this.#watch.explain(error)
+    } finally {
+      if (!whole) this.#leave()
     }
+  }
+
+  #leave(): void {
+    if (!this.#restIsShort) this.#incoming.destroy()
+    else void this.discard()
   }
 
   /** The whole body as UTF-8. */
@@ -68,6 +81,7 @@ export class OutboundResponse {
    */
   async discard(): Promise<void> {
     let size = 0
+    this.#restIsShort = false
     try {
       for await (const chunk of this.chunks()) {
         size += chunk.length
