@@ -7,6 +7,7 @@ import { LegListeners } from './listeners.ts'
 import {
   writeMessage,
   type FromMediaWorker,
+  type LogMessage,
   type SpeechWorkerData,
   type MediaWorkerData,
   type ToMediaWorker,
@@ -43,7 +44,7 @@ export interface MediaPlaneDeps {
 }
 
 type MediaThread = Thread<ToMediaWorker, FromMediaWorker>
-type SpeechThread = Thread<ToSpeechWorker, never>
+type SpeechThread = Thread<ToSpeechWorker, LogMessage>
 
 interface Leg {
   worker: MediaWorker
@@ -210,7 +211,7 @@ class ThreadedPlane implements MediaPlane {
   #startSpeech(): SpeechThread {
     const data: SpeechWorkerData = { engine: this.#engine }
     return new Thread(this.#entries.speech, data, {
-      message: () => {},
+      message: (line) => writeMessage(this.#deps.log, line),
       crash: (fault) => this.#onSpeechCrash(fault),
     })
   }

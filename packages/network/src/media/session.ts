@@ -107,16 +107,20 @@ export class MediaSession {
     if (this.#options.recordTo) {
       this.#recorder = new Recorder(this.#options.recordTo, this.#deps.log)
     }
-    this.#beat = this.#deps.pacer.add((skipped) => this.#guardedTurn(skipped))
+    this.#beat = this.#deps.pacer.add((skipped) => {
+      let idle = true
+      this.#guard(() => (idle = this.#turn(skipped)))
+      return idle
+    })
   }
 
   command(command: TalkCommand): void {
-    if (!this.#closed) this.#talk.command(command)
+    this.#guard(() => this.#talk.command(command))
   }
 
   /** A digit from the peer, by whatever way it came. */
   digit(digit: string): void {
-    if (!this.#closed) this.#talk.digit(digit, this.#deps.clock.now())
+    this.#guard(() => this.#talk.digit(digit, this.#deps.clock.now()))
   }
 
   /** Speech has become ready: the next turn comes as early as it may. */
@@ -143,22 +147,20 @@ export class MediaSession {
   }
 
   /** The boundary that keeps one leg's bug from the other legs of the worker. */
-  #guardedTurn(skipped: number): boolean {
+  #guard(action: () => void): void {
+    if (this.#closed) return
     try {
-      return this.#turn(skipped)
+      action()
     } catch (error) {
       this.#beat?.cancel()
       this.#deps.onError(error)
-      return true
     }
   }
 
   #turn(skipped: number): boolean {
     if (skipped > 0) this.#makeUpFor(skipped)
     const left = this.#hear()
-    const right = this.#closed
-      ? null
-      : this.#stream.turn(() => this.#talk.play(this.#deps.clock.now()))
+    const right = this.#stream.turn(() => this.#talk.play(this.#deps.clock.now()))
     this.#recorder?.write(left, right)
     this.#watchSilence()
     return right === null && !this.#stream.sendingDigits
@@ -179,7 +181,7 @@ export class MediaSession {
       : { frame: silentFrame(), heldMs: 0 }
     // The frame is dated when it came in, so that the wait in the jitter buffer counts as ours; never backwards.
     this.#lastHeardAt = Math.max(this.#lastHeardAt, clock.now() - Math.round(heldMs))
-    if (!this.#closed) this.#talk.hear(frame, this.#lastHeardAt)
+    this.#talk.hear(frame, this.#lastHeardAt)
     return frame
   }
 
