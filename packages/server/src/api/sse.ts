@@ -41,7 +41,7 @@ export class Streams {
   }
 
   closeAll(): void {
-    for (const keyId of [...this.#byKey.keys()]) this.#end(keyId, 'shutdown')
+    for (const keyId of this.#byKey.keys()) this.#end(keyId, 'shutdown')
   }
 
   get size(): number {

@@ -213,6 +213,8 @@ export interface ApiWorld {
   commits: () => number
   /** A key with all scopes unless told otherwise: its token. */
   key(wish?: KeyWish): Promise<{ token: string; row: KeyRow }>
+  /** A new number, bound to a new connection in manual mode. */
+  line(token: string): Promise<{ numberId: string; connectionId: string }>
   /** `request('POST /calls', { token, body })`. */
   request(
     line: string,
@@ -255,6 +257,7 @@ export async function openApiWorld(
     workspaceId,
     commits: () => commits,
     key: (wish = {}) => insertKey(store, clock, ids, workspaceId, wish),
+    line: (token) => openLine(api, token),
     request: (line, options = {}) => ask(api, line, options),
     close: () => api.close(),
   }
@@ -288,6 +291,17 @@ async function insertKey(
   }
   await store.tables.keys.insert(row)
   return { token, row }
+}
+
+async function openLine(
+  api: Api,
+  token: string,
+): Promise<{ numberId: string; connectionId: string }> {
+  const agent = await ask(api, 'POST /connections', { token, body: { name: 'a', mode: 'manual' } })
+  const number = await ask(api, 'POST /numbers', { token, body: {} })
+  const [numberId, connectionId] = [String(number.body['id']), String(agent.body['id'])]
+  await ask(api, `POST /numbers/${numberId}/connection`, { token, body: { connectionId } })
+  return { numberId, connectionId }
 }
 
 async function ask(
