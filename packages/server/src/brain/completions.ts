@@ -62,7 +62,7 @@ const CallPart = z.object({
 const Said = z.object({ content: z.string().nullish(), tool_calls: z.array(CallPart).nullish() })
 const Chunk = z.object({
   choices: z.array(z.object({ delta: Said.nullish(), message: Said.nullish() })).nullish(),
-  error: z.unknown(),
+  error: z.unknown().optional(),
 })
 
 /**

@@ -69,7 +69,13 @@ export class DemoBrain implements Brain {
         return this.#says(`You pressed ${event.digits.split('').join(' ')}.`)
       case 'silence':
         return this.#silences > MAX_SILENCES ? farewell() : this.#says('Are you still there?')
-      default:
+      case 'interrupted':
+      case 'machine':
+      case 'funds_low':
+      case 'transfer_failed':
+      case 'opt_out':
+      case 'cancelled':
+      case 'call_ended':
         return []
     }
   }

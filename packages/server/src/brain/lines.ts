@@ -19,6 +19,6 @@ export async function* linesOf(
     if (rest.length > MAX_LINE_LENGTH) throw new DialError('too_large', 'a line is too long')
     yield* lines
   }
-  rest = (rest + decoder.decode()).replace(/\r$/, '')
-  if (rest !== '') yield rest
+  rest += decoder.decode()
+  if (rest !== '') yield rest.replace(/\r$/, '')
 }
