@@ -1,9 +1,8 @@
 // The ledger on a real PostgreSQL: what it moves, what it refuses, and that nobody gets past it.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { serversUnderTest } from './fixture-servers.ts'
-import { NOW, TENANT, keyRow } from './fixture.ts'
+import { NOW, TENANT, keyRow } from './testing-rows.ts'
 import type { LedgerTable } from './port.ts'
-import { type TestServer, type TestStore, startTestServer } from './testing.ts'
+import { type TestServer, type TestStore, serversUnderTest, startTestServer } from './testing.ts'
 
 const OTHER = { workspaceId: 'ws_b', environment: 'test' } as const
 const PAGE = { limit: 100, cursor: null }

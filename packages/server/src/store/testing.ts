@@ -1,4 +1,5 @@
 // Stores for tests: a real PostgreSQL in a folder of its own, and a fresh database for every store.
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,13 @@ import type { Store } from './port.ts'
 import { openStore } from './postgres.ts'
 
 const TEMPLATE = 'saperly_template'
+const DEBIAN_BIN = '/usr/lib/postgresql/15/bin'
+
+/** The servers that the store is proved on: the embedded one, and Debian's where the machine has it. */
+export const serversUnderTest: readonly { name: string; binDir?: string }[] = [
+  { name: 'the embedded PostgreSQL' },
+  ...(existsSync(`${DEBIAN_BIN}/initdb`) ? [{ name: 'PostgreSQL 15', binDir: DEBIAN_BIN }] : []),
+]
 
 export interface TestStoreOptions {
   clock?: Clock

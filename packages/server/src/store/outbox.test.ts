@@ -1,0 +1,140 @@
+// The outbox: what is queued for whom, who may take it and when, and what becomes of it.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Tables } from './port.ts'
+import { type TestServer, type TestStore, serversUnderTest, startTestServer } from './testing.ts'
+import { NOW, STRANGERS, TENANT, deliveryRow, furnish, webhookRow } from './testing-rows.ts'
+
+const PAGE = { limit: 100, cursor: null }
+const LEASE_MS = 30_000
+
+describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
+  let server: TestServer
+  let test: TestStore
+  let outbox: Tables['outbox']
+  let count = 0
+  const nextId = (): string => `dlv_${String(++count).padStart(6, '0')}`
+
+  beforeAll(async () => {
+    server = await startTestServer({ binDir })
+  })
+  afterAll(() => server.stop())
+  beforeEach(async () => {
+    test = await server.open()
+    outbox = test.store.tables.outbox
+    await furnish(test.store)
+    await test.store.tables.webhooks.insert(webhookRow())
+  })
+  afterEach(() => test.close())
+
+  const emit = (eventType = 'call.completed', tenant = TENANT) =>
+    outbox.emit({ tenant, eventType, payload: { callId: 'call_a' }, at: NOW, nextId })
+
+  it('queues an event for each enabled endpoint of the tenant that asked for it', async () => {
+    const { webhooks } = test.store.tables
+    await webhooks.insert(webhookRow({ id: 'whk_b' }))
+    await webhooks.insert(webhookRow({ id: 'whk_off', enabled: false }))
+    await webhooks.insert(webhookRow({ id: 'whk_other', events: ['message.sent'] }))
+    await webhooks.insert(webhookRow({ id: 'whk_gone', deletedAt: NOW }))
+    expect(await emit()).toBe(2)
+    expect(await emit('balance.low')).toBe(0)
+    expect(await emit('call.completed', STRANGERS[0]!)).toBe(0)
+    const [delivery] = await outbox.list(TENANT, 'whk_b', PAGE)
+    expect(delivery!.body).toBe(
+      `{"deliveryId":"${delivery!.id}","eventType":"call.completed",` +
+        `"createdAt":"2026-01-15T12:00:00.000Z","payload":{"callId":"call_a"}}`,
+    )
+    expect(delivery).toMatchObject({ status: 'pending', attempts: 0, nextAttemptAt: NOW })
+  })
+
+  it('belongs to the transaction that reports it', async () => {
+    const failing = test.store.transaction(async (tables) => {
+      await tables.outbox.emit({
+        tenant: TENANT,
+        eventType: 'call.completed',
+        payload: {},
+        at: NOW,
+        nextId,
+      })
+      throw new Error('no')
+    })
+    await expect(failing).rejects.toThrow('no')
+    expect(await outbox.nextDueAt()).toBeNull()
+  })
+
+  it('never gives a delivery to two claimers', async () => {
+    for (let n = 0; n < 60; n++) await emit()
+    const other = (await test.another()).tables.outbox
+    const claims = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => (n % 2 ? outbox : other).claim(7, NOW, LEASE_MS)),
+    )
+    const ids = claims.flat().map((row) => row.id)
+    expect(new Set(ids).size).toBe(ids.length)
+    const rest = await outbox.claim(100, NOW, LEASE_MS)
+    expect(new Set([...ids, ...rest.map((row) => row.id)]).size).toBe(60)
+    expect(rest.every((row) => row.webhook.id === 'whk_a')).toBe(true)
+  })
+
+  it('gives it again when its lease ran out, and shows the attempt that was planned', async () => {
+    await emit()
+    const [taken] = await outbox.claim(1, NOW, LEASE_MS)
+    expect(taken).toMatchObject({ nextAttemptAt: NOW, webhook: webhookRow() })
+    expect(await outbox.claim(1, NOW + LEASE_MS - 1, LEASE_MS)).toEqual([])
+    expect(await outbox.nextDueAt()).toBe(NOW + LEASE_MS)
+    expect(await outbox.claim(1, NOW + LEASE_MS, LEASE_MS)).toMatchObject([{ id: taken!.id }])
+  })
+
+  it('records attempts until the last one, and starts over at a replay', async () => {
+    await emit()
+    const { id } = (await outbox.claim(1, NOW, LEASE_MS))[0]!
+    await outbox.settle(id, {
+      status: 'failed',
+      responseStatus: 503,
+      at: NOW,
+      nextAttemptAt: NOW + 5000,
+    })
+    expect(await outbox.nextDueAt()).toBe(NOW + 5000)
+    expect(await outbox.replay(TENANT, id, NOW + 1)).toMatchObject({
+      status: 'failed',
+      attempts: 1,
+    })
+    const dead = {
+      status: 'dead',
+      responseStatus: null,
+      at: NOW + 6000,
+      nextAttemptAt: null,
+    } as const
+    await outbox.settle(id, dead)
+    await outbox.settle(id, dead)
+    expect(await outbox.get(TENANT, id)).toMatchObject({
+      status: 'dead',
+      attempts: 2,
+      lastAttemptAt: NOW + 6000,
+      nextAttemptAt: null,
+    })
+    expect(await outbox.replay(TENANT, id, NOW + 7000)).toMatchObject({
+      status: 'pending',
+      attempts: 0,
+      nextAttemptAt: NOW + 7000,
+    })
+    expect(await outbox.claim(1, NOW + 7000, LEASE_MS)).toHaveLength(1)
+  })
+
+  it('rates an endpoint by what became of its deliveries', async () => {
+    const { webhooks } = test.store.tables
+    const rate = async () => (await webhooks.list(TENANT, PAGE))[0]!.successRate
+    await outbox.insert(deliveryRow())
+    expect(await rate()).toBeNull()
+    const finished = { nextAttemptAt: null, attempts: 1 }
+    await outbox.insert(deliveryRow({ id: 'dlv_1', status: 'delivered', ...finished }))
+    await outbox.insert(deliveryRow({ id: 'dlv_2', status: 'dead', ...finished }))
+    expect(await rate()).toBe(0.5)
+  })
+
+  it('lets go of what was still to be delivered to a deleted endpoint', async () => {
+    await emit()
+    await test.store.tables.webhooks.update(webhookRow({ deletedAt: NOW }))
+    expect(await test.store.tables.webhooks.get(TENANT, 'whk_a')).toBeNull()
+    expect(await outbox.nextDueAt()).toBeNull()
+    expect(await outbox.list(TENANT, 'whk_a', PAGE)).toMatchObject([{ status: 'dead' }])
+  })
+})
