@@ -142,6 +142,8 @@ class Route {
       open.close('refused')
       return send(reply, refused.answer)
     }
+    // The connection says it first: the generator behind a readable can't be destroyed while it waits for an event.
+    reply.raw.once('close', () => open.close('client gone'))
     const stillValid = (): Promise<boolean> => gate.stillValid(key.hash)
     void reply.headers({
       'content-type': 'text/event-stream; charset=utf-8',

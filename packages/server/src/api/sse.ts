@@ -60,23 +60,21 @@ export function frame(event: CallEvent): string {
   return `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
 }
 
-/** The bytes of a stream of events. Closes `stream` when it ends, for whatever reason. */
+/** The bytes of a stream of events. Closes `stream` at its end; whoever knows that the client went closes it before. */
 export function eventStream(
   events: AsyncIterable<CallEvent>,
   stream: OpenStream,
   { clock, stillValid }: { clock: Clock; stillValid: () => Promise<boolean> },
 ): Readable {
-  const bytes = Readable.from(frames(events, stream.signal, clock, stillValid), {
+  return Readable.from(frames(events, stream, clock, stillValid), {
     objectMode: false,
     highWaterMark: BUFFER_BYTES,
   })
-  bytes.once('close', () => stream.close('client gone'))
-  return bytes
 }
 
 async function* frames(
   events: AsyncIterable<CallEvent>,
-  signal: AbortSignal,
+  stream: OpenStream,
   clock: Clock,
   stillValid: () => Promise<boolean>,
 ): AsyncGenerator<string> {
@@ -85,7 +83,7 @@ async function* frames(
   let next = iterator.next()
   try {
     for (;;) {
-      const won = await orHeartbeat(next, clock, signal)
+      const won = await orHeartbeat(next, clock, stream.signal)
       if (won === null) {
         if (!(await stillValid())) return
         yield ': still here\n\n'
@@ -100,8 +98,9 @@ async function* frames(
     // The client went, the key was revoked or the server closes: the stream just ends.
     if (!(error instanceof Cancelled)) throw error
   } finally {
-    // What the source still had in flight ends with the same cancellation, which nobody waits for any more.
+    // A source that still waits for its next event ends only by cancellation, which nobody listens to any more.
     next.catch(() => undefined)
+    stream.close('over')
     await iterator.return?.()
   }
 }
