@@ -1,2 +1,5 @@
-// The network plane's face: its port. Adapters are joined in the server's app.ts.
+// The network plane's face: its port, and what app.ts needs to open one machine of it.
+export { createMediaPlane, recognizerOf } from './media/plane.ts'
+export { createNode, type NetworkNode } from './node.ts'
 export type * from './port.ts'
+export { voices } from './speech/service.ts'

@@ -4,12 +4,12 @@ import { mkdir } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, Ids, type Log, type Random, SystemClock, systemRandom } from '@saperly/kernel'
-import { createMediaPlane, createNode, type Network } from '@saperly/network'
+import { createMediaPlane, createNode, type Network, recognizerOf, voices } from '@saperly/network'
 import { createApi } from './api/server.ts'
 import { SandboxInventory } from './api/inventory.ts'
 import { AuditChainer } from './audit/chainer.ts'
 import { bootstrap, type FirstKey } from './bootstrap.ts'
-import { createBrains } from './brain/brains.ts'
+import { ConnectionBrains } from './brain/brains.ts'
 import { ManualSockets } from './brain/manual-socket.ts'
 import { CallRegistry } from './call/calls.ts'
 import { recover } from './call/recover.ts'
@@ -84,17 +84,14 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     const network = adapters.network ?? (await openNetwork(config, { clock, random, ids, log }))
     closers.push(() => network.close())
     const sockets = new ManualSockets({ connections: store.tables.connections, clock, ids, log })
-    closers.push(() => sockets.closeAll())
-    const brains = createBrains({
-      store,
+    const brains = new ConnectionBrains({
+      tables: store.tables,
       sockets,
       dialler,
       box,
-      clock,
-      ids,
-      random,
-      log,
       models: config.models,
+      clock,
+      log,
     })
     const timeline = new Timeline({ store, clock, ids, log })
     const callDeps = {
@@ -115,7 +112,6 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     }
     await recover(callDeps)
     const calls = new CallRegistry(callDeps)
-    closers.push(() => calls.close())
 
     let url = config.publicUrl ?? ''
     const api = await createApi({
@@ -143,7 +139,13 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       liveStats: () => ({ saperly_live_calls: calls.live }),
       afterCommit: committed,
     })
-    closers.push(() => api.close())
+    // Live calls end while their brains can still be told, and upgraded sockets close before the port does.
+    closers.push(
+      () => api.close(),
+      () => sockets.closeAll(),
+      () => calls.close(),
+      () => Promise.resolve(api.drain()),
+    )
     api.app.server.on('upgrade', (request, socket, head) => {
       if (!sockets.handleUpgrade(request, socket, head)) socket.destroy()
     })
@@ -194,7 +196,16 @@ async function openNetwork(
     },
     deps,
   )
-  return createNode({ ...deps, media, sip: config.sip, trunks: config.trunks })
+  const { host: address, port, publicHost: publicAddress } = config.sip
+  return createNode({
+    ...deps,
+    media,
+    sip: { address, port, publicAddress },
+    trunks: config.trunks,
+    sandbox: null,
+    voices: voices(config.speechEngine),
+    recognizer: recognizerOf(config.speechEngine),
+  })
 }
 
 /** Keys for different uses from the one of the installation (RFC 5869). */
