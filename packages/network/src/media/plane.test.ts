@@ -3,7 +3,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { silentLog, SystemClock, systemRandom } from '@saperly/kernel'
+import { assert, silentLog, SystemClock, systemRandom } from '@saperly/kernel'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readWav } from '../record/wav.ts'
 import type { TalkEvent } from '../talk/port.ts'
@@ -12,18 +12,23 @@ import type { MediaEvent, MediaPlane } from './port.ts'
 import { liveThreads } from './thread.ts'
 
 const SENTENCE = 'Grüße! The code is 4711, and 9 is for "no".'
+const PHRASE = 'I would like to book a table'
 const clock = new SystemClock()
 const talk = {
   language: 'en-US',
   voice: null,
-  phrases: [],
+  phrases: [PHRASE],
   endpointingMs: null,
   interruptible: true,
 }
 
 let folder = ''
+const planes: MediaPlane[] = []
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'saperly-plane-'))))
-afterEach(() => rm(folder, { recursive: true }))
+afterEach(async () => {
+  for (const plane of planes.splice(0)) await plane.close()
+  await rm(folder, { recursive: true })
+})
 
 /** One leg of the plane and everything it tells. */
 class Leg {
@@ -95,17 +100,35 @@ class Leg {
   }
 }
 
-test('carries a sentence from leg to leg as sound, and leaves nothing behind', async () => {
+function planeOf(engine: 'tone' | 'embedded'): MediaPlane {
   const timeouts = { firstPacketTimeoutMs: 30_000, packetTimeoutMs: 15_000 }
   const plane = createMediaPlane(
-    { workers: 2, ports: null, engine: 'tone', ...timeouts },
+    { workers: 2, ports: null, engine, ...timeouts },
     { clock, random: systemRandom, log: silentLog },
   )
+  planes.push(plane)
+  return plane
+}
+
+async function connected(plane: MediaPlane, recordTo: string | null) {
   const [agent, caller] = [new Leg(plane, 'agent'), new Leg(plane, 'caller')]
-  const path = join(folder, 'agent.wav')
-  const [agentPort, callerPort] = [await agent.open(path), await caller.open(null)]
+  const [agentPort, callerPort] = [await agent.open(recordTo), await caller.open(null)]
   agent.connect(callerPort)
   caller.connect(agentPort)
+  return { agent, caller }
+}
+
+async function ended(plane: MediaPlane): Promise<void> {
+  await plane.close()
+  assert(plane.sessions === 0, 'a leg is left over')
+  assert(liveThreads() === 0, 'a thread is left over')
+  assert(clock.pending() === 0, 'a timer is left over')
+}
+
+test('carries a sentence from leg to leg as sound, and leaves nothing behind', async () => {
+  const plane = planeOf('tone')
+  const path = join(folder, 'agent.wav')
+  const { agent, caller } = await connected(plane, path)
   agent.speak(SENTENCE)
 
   const turn = await caller.talk('turn')
@@ -120,8 +143,15 @@ test('carries a sentence from leg to leg as sound, and leaves nothing behind', a
   expect(left.length).toBe(right.length)
   expect(closed.recording).toMatchObject({ path, durationMs: right.length / 8 })
   expect(right.some((sample) => Math.abs(sample) > 1000)).toBe(true)
-  await plane.close()
-  expect(plane.sessions).toBe(0)
-  expect(liveThreads()).toBe(0)
-  expect(clock.pending()).toBe(0)
+  await ended(plane)
+})
+
+test('hears what the embedded voice says, as one of the phrases it listens for', async () => {
+  const plane = planeOf('embedded')
+  const { agent, caller } = await connected(plane, null)
+  agent.speak(PHRASE)
+  const turn = await caller.talk('turn')
+  expect(turn).toMatchObject({ text: PHRASE, noMatch: false, recognizer: 'phrases' })
+  expect(await agent.talk('spoke')).toMatchObject({ outcome: 'played' })
+  await ended(plane)
 })

@@ -7,7 +7,10 @@ export function promptSpeech(service: SpeechService, onReady: () => void): Speec
   return {
     openEars: (options) => service.openEars(options),
     mouth: {
-      wordTimes: mouth.wordTimes,
+      // Asked for each time: a speech worker just started has not said it yet.
+      get wordTimes() {
+        return mouth.wordTimes
+      },
       speak: (text, voice, signal) => announcing(mouth, text, voice, signal, onReady),
     },
     close: () => service.close(),

@@ -31,7 +31,7 @@ class Engine implements SpeechService {
 
 function setUp() {
   const [first, second] = [new Engine(), new Engine()]
-  const link = new SpeechLink(first)
+  const link = new SpeechLink(first, 'free')
   const events: EarsEvent[] = []
   const ears = link.openEars({ language: 'en', phrases: ['yes'], onEvent: (e) => events.push(e) })
   return { first, second, link, events, ears }

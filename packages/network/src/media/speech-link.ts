@@ -8,10 +8,13 @@ const ENGINE_LOST = 'engine_lost'
 export class SpeechLink implements SpeechService {
   readonly mouth: Mouth
   readonly #ears = new Set<LinkedEars>()
+  readonly #recognizer: 'phrases' | 'free'
   #service: SpeechService
 
-  constructor(service: SpeechService) {
+  /** @param recognizer what the engine hears; told here because a worker just started has not said it yet. */
+  constructor(service: SpeechService, recognizer: 'phrases' | 'free') {
     this.#service = service
+    this.#recognizer = recognizer
     const current = (): Mouth => this.#service.mouth
     this.mouth = {
       get wordTimes() {
@@ -22,7 +25,11 @@ export class SpeechLink implements SpeechService {
   }
 
   openEars(options: EarsOptions): Ears {
-    const ears = new LinkedEars(options, this.#service, () => this.#ears.delete(ears))
+    const ears = new LinkedEars(options, {
+      service: this.#service,
+      recognizer: this.#recognizer,
+      onClose: () => this.#ears.delete(ears),
+    })
     this.#ears.add(ears)
     return ears
   }
@@ -43,7 +50,14 @@ export class SpeechLink implements SpeechService {
 /** `orphaned`: the utterance was begun at an engine that has gone; it ends with a fault when it is finished. */
 type Utterance = 'none' | 'open' | 'finishing' | 'orphaned'
 
+interface LinkedEarsDeps {
+  service: SpeechService
+  recognizer: 'phrases' | 'free'
+  onClose: () => void
+}
+
 class LinkedEars implements Ears {
+  readonly recognizer: 'phrases' | 'free'
   readonly #options: EarsOptions
   readonly #onClose: () => void
   #inner: Ears
@@ -51,14 +65,11 @@ class LinkedEars implements Ears {
   #state: Utterance = 'none'
   #utterance = 0
 
-  constructor(options: EarsOptions, service: SpeechService, onClose: () => void) {
+  constructor(options: EarsOptions, link: LinkedEarsDeps) {
     this.#options = options
-    this.#onClose = onClose
-    this.#inner = this.#openAt(service)
-  }
-
-  get recognizer(): 'phrases' | 'free' {
-    return this.#inner.recognizer
+    this.#onClose = link.onClose
+    this.recognizer = link.recognizer
+    this.#inner = this.#openAt(link.service)
   }
 
   expect(expect: Expect): void {

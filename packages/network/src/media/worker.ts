@@ -50,7 +50,7 @@ port.on('message', (message: ToMediaWorker) => {
     case 'speech': {
       const service = createRemoteSpeech(message.port)
       if (running) void running.speech.replace(service)
-      else running = start(new SpeechLink(service))
+      else running = start(new SpeechLink(service, data.recognizer))
       return
     }
     case 'command':

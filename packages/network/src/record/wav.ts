@@ -1,7 +1,7 @@
 // WAV files of two channels: the canonical 44-byte header, repair after a crash, and a reader.
 import { open } from 'node:fs/promises'
 import { Fault } from '@saperly/kernel'
-import { FRAME_SAMPLES, SAMPLE_RATE } from '../rtp/frame.ts'
+import { FRAME_SAMPLES, SAMPLE_RATE, SAMPLES_PER_MS } from '../rtp/frame.ts'
 
 export const WAV_HEADER_BYTES = 44
 const CHANNELS = 2
@@ -30,7 +30,7 @@ export function wavHeader(dataBytes: number): Buffer {
 
 /** Milliseconds that `dataBytes` bytes of samples last. */
 export function wavDurationMs(dataBytes: number): number {
-  return (dataBytes / BLOCK_BYTES / SAMPLE_RATE) * 1000
+  return dataBytes / (BLOCK_BYTES * SAMPLES_PER_MS)
 }
 
 /**
