@@ -18,7 +18,7 @@ import type { ManualWebhook } from './manual-webhook.ts'
 import { ManualSockets } from './manual-socket.ts'
 import type { BrainCall, BrainDirective } from './port.ts'
 
-export const never = new AbortController().signal
+export const never: AbortSignal = new AbortController().signal
 const AT = '2026-01-01T00:00:00.000Z'
 
 /** The turn `hello` as a question. */
