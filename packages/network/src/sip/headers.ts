@@ -34,15 +34,24 @@ function spell(name: string): string {
   let spelled = SPELLING.get(name)
   if (spelled === undefined) {
     spelled = name.replaceAll(/(^|-)([a-z])/g, (part) => part.toUpperCase())
-    // Names come from the network too, so what is remembered has a bound.
-    if (SPELLING.size < 256) SPELLING.set(name, spelled)
+    if (SPELLING.size < MAX_KNOWN) SPELLING.set(name, spelled)
   }
   return spelled
 }
 
-function canonical(name: string): string {
-  const lower = name.toLowerCase()
-  return lower.length === 1 ? (COMPACT[lower] ?? lower) : lower
+/** Names as they come from the wire, and what they stand for; null when they are no token. */
+const KNOWN = new Map<string, string | null>()
+const MAX_KNOWN = 512
+
+function canonical(name: string): string | null {
+  const known = KNOWN.get(name)
+  if (known !== undefined) return known
+  const lower = name.trimEnd().toLowerCase()
+  const token = /^[a-z0-9\-.!%*_+`'~]+$/.test(lower)
+  const full = token ? (lower.length === 1 ? (COMPACT[lower] ?? lower) : lower) : null
+  // Reading names is most of the work of a parser; names come from the network, so what is remembered has a bound.
+  if (KNOWN.size < MAX_KNOWN && name.length <= 64) KNOWN.set(name, full)
+  return full
 }
 
 /** Mutable while a message is built; names are given in lower case, full form. */
@@ -54,11 +63,18 @@ export class Headers {
     return this.#names.length
   }
 
-  /** Appends a field as it came from the wire (any case, compact or not). */
+  /** Appends a field. */
   add(name: string, value: string): this {
-    this.#names.push(canonical(name))
+    this.#names.push(name)
     this.#values.push(value)
     return this
+  }
+
+  /** Appends a field as it came from the wire (any case, compact or not); false when its name is none. */
+  take(name: string, value: string): boolean {
+    const full = canonical(name)
+    if (full !== null) this.add(full, value)
+    return full !== null
   }
 
   /** First value, or null. */

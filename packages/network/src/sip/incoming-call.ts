@@ -57,6 +57,11 @@ export class IncomingCall implements DialogUser {
     this.#emit = emit
   }
 
+  /** Our tag in the dialog. */
+  get localTag(): string {
+    return this.#dialog.localTag
+  }
+
   get session(): Session | null {
     return this.#session
   }

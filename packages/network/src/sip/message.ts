@@ -42,6 +42,8 @@ export const MAX_HEADER_LENGTH = 8192
 const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]{1,32}) (\S{1,1024}) SIP\/2\.0$/i
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i
 const REQUIRED = ['via', 'from', 'to', 'call-id', 'cseq'] as const
+const STRICT_END = Buffer.from('\r\n\r\n')
+const LOOSE_END = Buffer.from('\n\n')
 const CR = 13
 const LF = 10
 
@@ -52,50 +54,60 @@ export function parseMessage(data: Buffer): Result<SipMessage, ParseFailure> {
   while (start < data.length && (data[start] === CR || data[start] === LF)) start++
   if (start === data.length) return fail('empty')
   const end = findBody(data, start)
-  const lines = data.toString('utf8', start, end.head).split('\n')
+  const text = data.toString('utf8', start, end.head)
   const headers = new Headers()
-  const failure = readHeaders(lines, headers)
+  const first = lineEnd(text, 0)
+  const failure = readHeaders(text, first.next, headers)
   if (failure) return fail(failure)
   for (const name of REQUIRED) if (headers.get(name) === null) return fail('missing_header')
   const cseq = parseCSeq(headers.get('cseq')!)
   if (!cseq) return fail('bad_cseq')
   const body = readBody(data, end.body, headers)
   if (!body.ok) return body
-  return readStartLine(trimLine(lines[0]!), cseq, headers, body.value)
+  return readStartLine(text.slice(0, first.end), cseq, headers, body.value)
 }
 
 /** Where the header part ends and where the body begins; bare line feeds are tolerated. */
 function findBody(data: Buffer, start: number): { head: number; body: number } {
-  const strict = data.indexOf('\r\n\r\n', start)
-  const loose = data.indexOf('\n\n', start)
+  const strict = data.indexOf(STRICT_END, start)
+  const loose = data.indexOf(LOOSE_END, start)
   if (loose >= 0 && (strict < 0 || loose < strict)) return { head: loose, body: loose + 2 }
   return strict < 0 ? { head: data.length, body: data.length } : { head: strict, body: strict + 4 }
 }
 
-function trimLine(line: string): string {
-  return line.endsWith('\r') ? line.slice(0, -1) : line
+/** Where the line that begins at `from` ends, and where the next one begins. */
+function lineEnd(text: string, from: number): { end: number; next: number } {
+  const feed = text.indexOf('\n', from)
+  if (feed < 0) return { end: text.length, next: text.length + 1 }
+  const end = feed > from && text.charCodeAt(feed - 1) === CR ? feed - 1 : feed
+  return { end, next: feed + 1 }
 }
 
-function readHeaders(lines: readonly string[], headers: Headers): ParseFailure | null {
-  let pending: string | null = null
-  for (let i = 1; i <= lines.length; i++) {
-    const line = i < lines.length ? trimLine(lines[i]!) : null
-    if (line !== null && pending !== null && (line.startsWith(' ') || line.startsWith('\t'))) {
-      pending = `${pending.trimEnd()} ${line.trim()}`
-      if (pending.length > MAX_HEADER_LENGTH) return 'too_large'
-      continue
+/** Reads the fields from `from` on, unfolding continued ones. */
+function readHeaders(text: string, from: number, headers: Headers): ParseFailure | null {
+  let at = from
+  while (at < text.length) {
+    let { end, next } = lineEnd(text, at)
+    let line = text.slice(at, end)
+    while (isSpace(text.charCodeAt(next)) && line.length <= MAX_HEADER_LENGTH) {
+      at = next
+      ;({ end, next } = lineEnd(text, at))
+      line = `${line.trimEnd()} ${text.slice(at, end).trim()}`
     }
-    if (pending !== null) {
-      const colon = pending.indexOf(':')
-      const name = pending.slice(0, Math.max(0, colon)).trimEnd()
-      if (colon < 1 || !/^[A-Za-z0-9\-.!%*_+`'~]+$/.test(name)) return 'bad_header'
-      if (headers.size >= MAX_HEADERS) return 'too_many_headers'
-      headers.add(name, pending.slice(colon + 1).trim())
+    if (line.length > MAX_HEADER_LENGTH) return 'too_large'
+    at = next
+    if (line === '') continue
+    if (headers.size >= MAX_HEADERS) return 'too_many_headers'
+    const colon = line.indexOf(':')
+    if (colon < 1 || !headers.take(line.slice(0, colon), line.slice(colon + 1).trim())) {
+      return 'bad_header'
     }
-    if (line !== null && line.length > MAX_HEADER_LENGTH) return 'too_large'
-    pending = line === '' ? null : line
   }
   return null
+}
+
+function isSpace(code: number): boolean {
+  return code === 32 || code === 9
 }
 
 function readBody(data: Buffer, from: number, headers: Headers): Result<string, ParseFailure> {

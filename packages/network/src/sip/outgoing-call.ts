@@ -88,6 +88,11 @@ export class OutgoingCall {
     return this.#session
   }
 
+  /** A CANCEL is out, and its INVITE still waits for the final response. */
+  get settling(): boolean {
+    return this.#state === 'cancelling' && this.#cancelSent
+  }
+
   /** Ends the call in whatever phase it is: CANCEL with its races before the answer, BYE after. */
   hangUp(q850?: number): void {
     if (this.#session) this.#session.bye(q850)

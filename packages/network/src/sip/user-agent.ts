@@ -18,6 +18,7 @@ import type { Clock, Log, Random } from '@saperly/kernel'
 import type { DialogRecord } from '../port.ts'
 import type { CallEvent } from './call-event.ts'
 import { METHODS, composeRequest, composeResponse } from './compose.ts'
+import type { ResponseParts } from './compose.ts'
 import { Core } from './core.ts'
 import { Dialog, dialogKey } from './dialog.ts'
 import { DigestClient } from './digest.ts'
@@ -169,7 +170,8 @@ export class UserAgent {
     const { clock } = this.#core
     const untilMs = clock.monotonicMs() + CLOSE_GRACE_MS
     const never = new AbortController().signal
-    while ((this.#core.layer.waiting || this.#outgoing.size > 0) && clock.monotonicMs() < untilMs) {
+    const settling = (): boolean => [...this.#outgoing].some((call) => call.settling)
+    while ((this.#core.layer.waiting || settling()) && clock.monotonicMs() < untilMs) {
       await clock.sleep(CLOSE_POLL_MS, never)
     }
     for (const call of this.#outgoing) call.drop()
@@ -190,10 +192,10 @@ export class UserAgent {
     const required = request.headers.list('require')
     if (required.length > 0) {
       const fields = [['unsupported', required.join(', ')]] as const
-      return transaction.respond(composeResponse(request, 420, { fields }))
+      return this.#reply(transaction, 420, { fields })
     }
     const { onCall } = this.#options
-    if (!onCall || this.#closing) return transaction.respond(composeResponse(request, 480))
+    if (!onCall || this.#closing) return this.#reply(transaction, 480)
     const call = new IncomingCall(this.#core, transaction)
     this.#incoming.set(transaction, call)
     onCall(call)
@@ -205,9 +207,15 @@ export class UserAgent {
     if (request.method === 'OPTIONS') {
       const { contact } = this.#core
       const fields = [['accept', 'application/sdp']] as const
-      return transaction.respond(composeResponse(request, 200, { contact, fields }))
+      return this.#reply(transaction, 200, { contact, fields })
     }
-    transaction.respond(composeResponse(request, this.#outsideCode(request.method)))
+    this.#reply(transaction, this.#outsideCode(request.method))
+  }
+
+  /** Answers a request that makes no dialog; every final response has a To tag (section 8.2.6.2). */
+  #reply(transaction: InviteServer | PlainServer, status: number, parts: ResponseParts = {}): void {
+    const toTag = randomHex(this.#core.random, 8)
+    transaction.respond(composeResponse(transaction.request, status, { toTag, ...parts }))
   }
 
   /** Why a request outside of a dialog is refused. */
@@ -222,13 +230,13 @@ export class UserAgent {
     const { request } = transaction
     const user = this.#core.find(keyOf(request))
     if (user) return user.onRequest(transaction)
-    transaction.respond(composeResponse(request, KNOWN_METHODS.has(request.method) ? 481 : 501))
+    this.#reply(transaction, KNOWN_METHODS.has(request.method) ? 481 : 501)
   }
 
   #onCancel(transaction: PlainServer, invite: InviteServer | null): void {
-    const { request } = transaction
-    transaction.respond(composeResponse(request, invite ? 200 : 481))
-    if (invite) this.#incoming.get(invite)?.onCancel(request)
+    const call = invite && this.#incoming.get(invite)
+    this.#reply(transaction, invite ? 200 : 481, call ? { toTag: call.localTag } : {})
+    call?.onCancel(transaction.request)
   }
 
   /** A 2xx without a transaction: repeated in a live dialog, or the late answer of a call that was given up. */
