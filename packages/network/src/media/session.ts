@@ -174,13 +174,18 @@ export class MediaSession {
     }
   }
 
+  /** Gives the talking part what it is to hear; the frame to record. */
   #hear(): Int16Array {
-    const { clock } = this.#deps
-    const { frame, heldMs } = this.#stream.receives
-      ? this.#stream.take()
-      : { frame: silentFrame(), heldMs: 0 }
+    if (!this.#stream.receives) return this.#listenTo(silentFrame(), 0)
+    const { recorded, heard } = this.#stream.hear()
+    for (const { frame, heldMs } of heard) this.#listenTo(frame, heldMs)
+    return recorded
+  }
+
+  #listenTo(frame: Int16Array, heldMs: number): Int16Array {
     // The frame is dated when it came in, so that the wait in the jitter buffer counts as ours; never backwards.
-    this.#lastHeardAt = Math.max(this.#lastHeardAt, clock.now() - Math.round(heldMs))
+    const cameAt = this.#deps.clock.now() - Math.round(heldMs)
+    this.#lastHeardAt = Math.max(this.#lastHeardAt, cameAt)
     this.#talk.hear(frame, this.#lastHeardAt)
     return frame
   }

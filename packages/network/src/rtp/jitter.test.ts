@@ -41,6 +41,7 @@ function run(arrivals: readonly Arrival[], buffer = new JitterBuffer()): Taken[]
       buffer.push(packet, pcmOf(packet), packet.atMs)
     }
     taken.push(buffer.take(nowMs))
+    while (buffer.hasSurplus(false)) taken.push(buffer.take(nowMs))
   }
   return taken
 }

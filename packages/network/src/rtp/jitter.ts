@@ -2,7 +2,7 @@
 //
 // Driven by the media clock: `push` when a packet arrives, `take` once per frame. Audio is kept as segments sorted by
 // timestamp, so any packet time works and reordering needs no step of its own. The play position stands still on an
-// underrun (the delay grows) and jumps a frame when the buffer has been too full for a second (the delay shrinks).
+// underrun (the delay grows); when the buffer is too full, it says so, and a second frame may be taken in one turn.
 import { FRAME_MS, FRAME_SAMPLES, SAMPLES_PER_MS, silentFrame } from './frame.ts'
 
 export const MIN_DELAY_MS = 40
@@ -14,8 +14,8 @@ const MAX_SEGMENTS = 128
 const MAX_JUMP_SAMPLES = 3000 * SAMPLES_PER_MS
 /** After this many frames with an empty buffer the peer is silent; the next packet starts afresh. */
 const IDLE_FRAMES = 5
-/** Frames over which too full a buffer is watched before it is shortened. */
-const TRIM_FRAMES = 50
+/** Frames over which the buffer is watched before it is called too full. */
+const WATCH_FRAMES = 50
 /** How fast a peak of lateness is forgotten, and how fast the fastest path may drift, per packet. */
 const PEAK_DECAY_MS = 0.1
 const FLOOR_DRIFT_MS = 0.02
@@ -30,8 +30,11 @@ interface Segment {
 }
 
 export interface Taken {
-  /** `silence`: the peer sends nothing; `concealed`: a frame is missing and was made up. */
-  kind: 'audio' | 'concealed' | 'silence'
+  /**
+   * `concealed`: the frame is lost and was made up; `waiting`: made up, but what belongs here may still come and will
+   * then be the next; `silence`: the peer sends nothing.
+   */
+  kind: 'audio' | 'concealed' | 'waiting' | 'silence'
   frame: Int16Array
   /** How long the frame waited here; 0 when nothing was received for it. */
   heldMs: number
@@ -60,6 +63,7 @@ export class JitterBuffer {
   #lastGood: Int16Array | null = null
   #spareMs = Infinity
   #watched = 0
+  #tooFull = false
 
   /** The delay aimed at, from {@link MIN_DELAY_MS} to {@link MAX_DELAY_MS}, in whole frames. */
   get targetMs(): number {
@@ -105,10 +109,21 @@ export class JitterBuffer {
     if (filled === 0) return this.#conceal()
     this.#playAt = from + FRAME_SAMPLES
     this.#forgetPlayed()
-    this.#trim()
+    this.#watch()
     this.#missing = 0
     this.#lastGood = frame
     return { kind: 'audio', frame, heldMs: Math.max(0, nowMs - arrivedMs) }
+  }
+
+  /**
+   * Whether another frame should be taken in this turn, to bring the delay back to its target: as soon as there is
+   * more than the target when `waited` (the taker went without frames before), once when it has been so for a second.
+   */
+  hasSurplus(waited: boolean): boolean {
+    if (waited) return this.depthMs >= this.targetMs
+    const tooFull = this.#tooFull
+    this.#tooFull = false
+    return tooFull
   }
 
   /** Unwraps the timestamp; a new source or a large jump empties the buffer. */
@@ -132,6 +147,7 @@ export class JitterBuffer {
     this.#missing = 0
     this.#watched = 0
     this.#spareMs = Infinity
+    this.#tooFull = false
   }
 
   /** Whether audio that ends at `end` belongs before what was played when the peer fell silent. */
@@ -174,7 +190,8 @@ export class JitterBuffer {
 
   /** Nothing for this frame: a hole is played over, an empty buffer waits for what may come late. */
   #conceal(): Taken {
-    if (this.#segments.length > 0) {
+    const lost = this.#segments.length > 0
+    if (lost) {
       this.#playAt! += FRAME_SAMPLES
       // Before the first frame there is nothing to repeat, and nothing was lost: the stream is only filling.
       if (this.#lastGood === null) return { kind: 'silence', frame: silentFrame(), heldMs: 0 }
@@ -184,18 +201,15 @@ export class JitterBuffer {
     this.counts.concealed++
     const frame = silentFrame()
     this.#lastGood?.forEach((sample, i) => (frame[i] = Math.round(sample * gain)))
-    if (this.#segments.length === 0 && this.#missing >= IDLE_FRAMES) this.#stop()
-    return { kind: 'concealed', frame, heldMs: 0 }
+    if (!lost && this.#missing >= IDLE_FRAMES) this.#stop()
+    return { kind: lost ? 'concealed' : 'waiting', frame, heldMs: 0 }
   }
 
-  /** Drops one frame when a second has passed in which more was always waiting than the target asks for. */
-  #trim(): void {
+  /** Notes when a second has passed in which a frame more was always waiting than the target asks for. */
+  #watch(): void {
     this.#spareMs = Math.min(this.#spareMs, this.depthMs - this.targetMs)
-    if (++this.#watched < TRIM_FRAMES) return
-    if (this.#spareMs >= FRAME_MS) {
-      this.#playAt! += FRAME_SAMPLES
-      this.#forgetPlayed()
-    }
+    if (++this.#watched < WATCH_FRAMES) return
+    this.#tooFull = this.#spareMs >= FRAME_MS
     this.#watched = 0
     this.#spareMs = Infinity
   }

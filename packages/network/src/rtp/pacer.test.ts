@@ -18,10 +18,10 @@ class LateClock implements Clock {
   /** Lets time pass to `atMs` and the timer fire, if it is due. */
   wake(atMs: number): void {
     this.nowMs = atMs
-    const due = this.#due
-    if (due === null || due.atMs > atMs) return
-    this.#due = null
-    due.callback()
+    for (let due = this.#due; due !== null && due.atMs <= atMs; due = this.#due) {
+      this.#due = null
+      due.callback()
+    }
   }
 }
 

@@ -9,6 +9,8 @@ import { FRAME_MS } from './frame.ts'
 export const SLOT_MS = 5
 const SLOTS = FRAME_MS / SLOT_MS
 export const MAX_CATCH_UP_FRAMES = 3
+/** A wheel that is so many slots late has been stalled. */
+const LATE_SLOTS = 2
 
 /**
  * One leg's turn. `skipped` frames were left out before this one. Returns true when nobody would miss a turn
@@ -44,6 +46,7 @@ export class Pacer {
   #next = 0
   #size = 0
   #running = false
+  #yielded = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -78,6 +81,8 @@ export class Pacer {
   #run(): void {
     this.#timer = null
     const due = Math.floor((this.#clock.monotonicMs() - this.#startMs) / SLOT_MS)
+    if (due - this.#next >= LATE_SLOTS && !this.#yielded) return this.#yield()
+    this.#yielded = false
     this.#skipTo(due)
     this.#running = true
     while (this.#next <= due) {
@@ -87,6 +92,12 @@ export class Pacer {
     }
     this.#running = false
     if (this.#size > 0) this.#arm()
+  }
+
+  /** After a stall the sockets are read first: what they hold came in time, and would be missed by the turns. */
+  #yield(): void {
+    this.#yielded = true
+    this.#timer = this.#clock.schedule(0, () => this.#run())
   }
 
   /** Leaves out whole frames, of every leg alike, until no more than the catch-up remains. */

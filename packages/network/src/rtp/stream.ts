@@ -3,7 +3,8 @@ import { randomHex, type Clock, type Random } from '@saperly/kernel'
 import { decodeG711, type Law } from '../codec/g711.ts'
 import { ToneReceiver, ToneSender } from './dtmf.ts'
 import { FRAME_MS } from './frame.ts'
-import { JitterBuffer, type Taken } from './jitter.ts'
+import { Hearing, type HeardTurn } from './hearing.ts'
+import { JitterBuffer } from './jitter.ts'
 import { parseRtp, type RtpPacket } from './packet.ts'
 import { bindPair, type PortPool, type SocketPair } from './ports.ts'
 import { Reception } from './reception.ts'
@@ -47,6 +48,7 @@ export class RtpStream {
   readonly #sender: RtpSender
   readonly #cname: string
   readonly #jitter = new JitterBuffer()
+  readonly #hearing = new Hearing(this.#jitter)
   readonly #reception = new Reception()
   readonly #tonesIn = new ToneReceiver()
   readonly #tonesOut = new ToneSender()
@@ -116,9 +118,9 @@ export class RtpStream {
     this.#agreement = agreement
   }
 
-  /** The next received 20 ms. */
-  take(): Taken {
-    return this.#jitter.take(this.#clock.monotonicMs())
+  /** What was received, for this turn. */
+  hear(): HeardTurn {
+    return this.#hearing.turn(this.#clock.monotonicMs())
   }
 
   /** Queues digits; false when they can't be sent as they are (see {@link ToneSender.send}). */
