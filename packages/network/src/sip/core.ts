@@ -11,6 +11,8 @@ import type { SipRequest } from './message.ts'
 export interface DialogUser {
   onRequest(transaction: PlainServer | InviteServer): void
   onAck(request: SipRequest): void
+  /** The peer takes an INVITE back that hasn't been answered. */
+  onCancel(request: SipRequest): void
   /** A 2xx of the INVITE came again although its transaction is over. */
   onRepeatedAnswer(): void
   /** The user agent closes: hang up. */

@@ -86,6 +86,17 @@ describe('re-INVITE', () => {
     await p.settle()
   })
 
+  it('not answered yet is given back with 487 when the call ends', async () => {
+    const p = await connected()
+    p.call.session!.reinvite('v=0')
+    await p.clock.advance(100)
+    expect(p.incoming.session!.reinvite('v=0')).toBe(false)
+    p.incoming.hangUp()
+    await p.clock.advance(100)
+    expect(p.wire.some((text) => /^SIP\/2.0 487 [^]*CSeq: 2 INVITE/.test(text))).toBe(true)
+    await p.settle()
+  })
+
   it('meets another: both get 491', async () => {
     const p = await connected()
     p.call.session!.reinvite('v=0')

@@ -36,7 +36,8 @@ export class Session implements DialogUser {
   #answer: AnswerRepeater | null = null
   #byeWaitsForAck: readonly Field[] | null = null
   #offering = false
-  #reoffered = false
+  /** The peer's offer that is being considered. */
+  #reoffer: ServerTransaction | null = null
   #refer: ReferClient | null = null
   #ended: { by: EndedBy; sipCode: number | null; reason: Reason; atMs: number } | null = null
   #onByeDone: (sipCode: number | null) => void = () => {}
@@ -94,7 +95,8 @@ export class Session implements DialogUser {
     }
     if (this.#state !== 'live') return
     this.#onByeDone = onDone
-    this.#leave('local', [['reason', formatReason(q850, 'Normal call clearing')]])
+    const text = q850 === NORMAL_CLEARING ? 'Normal call clearing' : 'Call ended'
+    this.#leave('local', [['reason', formatReason(q850, text)]])
   }
 
   shutDown(): void {
@@ -111,7 +113,7 @@ export class Session implements DialogUser {
 
   /** Offers changed media; `reinvited` follows. False when another exchange is under way. */
   reinvite(sdp: string): boolean {
-    if (this.#state !== 'live' || this.#offering || this.#reoffered || this.#answer) return false
+    if (this.#state !== 'live' || this.#offering || this.#reoffer || this.#answer) return false
     this.#offering = true
     this.#send(
       { method: 'INVITE', contact: this.#core.contact, body: sdpBody(sdp) },
@@ -188,6 +190,7 @@ export class Session implements DialogUser {
     if (this.#byeWaitsForAck) return this.#byeDone(200)
     if (this.#state !== 'live') return
     const reason = parseReason(transaction.request.headers.all('reason'))
+    this.#dropReoffer()
     this.#ended = { by: 'remote', sipCode: null, reason, atMs: this.#core.clock.monotonicMs() }
     if (this.#refer && !this.#refer.done) {
       this.#state = 'closing'
@@ -198,7 +201,7 @@ export class Session implements DialogUser {
   #onOffer(transaction: ServerTransaction): void {
     const { request } = transaction
     if (this.#offering) return transaction.respond(composeResponse(request, 491))
-    if (this.#reoffered || this.#answer) {
+    if (this.#reoffer || this.#answer) {
       const fields: Field[] = [['retry-after', '2']]
       return transaction.respond(composeResponse(request, 500, { fields }))
     }
@@ -209,27 +212,39 @@ export class Session implements DialogUser {
       const { contact } = this.#core
       return transaction.respond(composeResponse(request, 200, { contact }))
     }
-    this.#reoffered = true
+    this.#reoffer = transaction
     if (invite) transaction.respond(composeResponse(request, 100))
     this.#emit({
       type: 'reoffer',
       sdp,
       answer: (answer) => {
-        if (!this.#settleReoffer()) return
+        if (!this.#settleReoffer(transaction)) return
         if (invite) return this.answerInvite(invite, answer)
         const { contact } = this.#core
         transaction.respond(composeResponse(request, 200, { contact, body: sdpBody(answer) }))
       },
       refuse: (sipCode) => {
-        if (this.#settleReoffer()) transaction.respond(composeResponse(request, sipCode))
+        if (this.#settleReoffer(transaction)) transaction.respond(composeResponse(request, sipCode))
       },
     })
   }
 
-  #settleReoffer(): boolean {
-    const open = this.#reoffered && this.#state === 'live'
-    this.#reoffered = false
+  /** False when nobody waits for the answer any more. */
+  #settleReoffer(transaction: ServerTransaction): boolean {
+    const open = this.#reoffer === transaction
+    if (open) this.#reoffer = null
     return open
+  }
+
+  /** The call ends, or the peer takes its offer back, before it was answered (section 15.1.2). */
+  #dropReoffer(): void {
+    const dropped = this.#reoffer
+    this.#reoffer = null
+    dropped?.respond(composeResponse(dropped.request, 487))
+  }
+
+  onCancel(): void {
+    this.#dropReoffer()
   }
 
   #onInfo(transaction: ServerTransaction): void {
@@ -273,6 +288,7 @@ export class Session implements DialogUser {
 
   #leave(by: EndedBy, fields: readonly Field[]): void {
     this.#state = 'leaving'
+    this.#dropReoffer()
     this.#refer?.cancel()
     const atMs = this.#core.clock.monotonicMs()
     // A callee may not send BYE before its ACK has come (section 15).

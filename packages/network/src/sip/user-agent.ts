@@ -234,9 +234,11 @@ export class UserAgent {
   }
 
   #onCancel(transaction: PlainServer, invite: InviteServer | null): void {
+    const { request } = transaction
     const call = invite && this.#incoming.get(invite)
     this.#reply(transaction, invite ? 200 : 481, call ? { toTag: call.localTag } : {})
-    call?.onCancel(transaction.request)
+    if (call) call.onCancel(request)
+    else if (invite) this.#core.find(keyOf(request))?.onCancel(request)
   }
 
   /** A 2xx without a transaction: repeated in a live dialog, or the late answer of a call that was given up. */
