@@ -37,7 +37,7 @@ export function connections(sql: Sql): Tables['connections'] {
     findById: async (id) =>
       first(await sql.rows<ConnectionRow>(`${SELECT} where id = $1 and deleted_at is null`, [id])),
     list(tenant, page) {
-      const filter = new Filter(tenant).and('deleted_at is null and $', true)
+      const filter = new Filter(tenant).undeleted()
       return sql.rows<ConnectionRow>(`${SELECT} ${filter.page(page)}`, filter.values)
     },
     async update(row) {

@@ -28,6 +28,12 @@ export class Filter {
     return this
   }
 
+  /** Adds what is not deleted. */
+  undeleted(): this {
+    this.#conditions.push('deleted_at is null')
+    return this
+  }
+
   /** `where … order by id desc limit …`. */
   page(page: Page): string {
     this.and('id < $', page.cursor)

@@ -50,7 +50,7 @@ export function webhooks(sql: Sql): Tables['webhooks'] {
         ),
       ),
     list(tenant, page) {
-      const filter = new Filter(tenant).and('deleted_at is null and $', true)
+      const filter = new Filter(tenant).undeleted()
       return sql.rows<WebhookRow & { successRate: number | null }>(
         `select ${columns(WEBHOOK_FIELDS)}, ${SUCCESS_RATE} from webhook ${filter.page(page)}`,
         filter.values,

@@ -18,6 +18,11 @@ function hashOf(path: string): string {
   return createHash('sha256').update(path).digest('hex').slice(0, 12)
 }
 
+/** What the database's folder is called in the data folder, whether it is there or a link to elsewhere. */
+export function homeOf(dataDir: string): string {
+  return join(dataDir, 'postgres')
+}
+
 /**
  * The folder that belongs to the database's user: `postgres` in the data folder; or, where that user can't get there,
  * a link of this name to a folder below /var/lib/saperly.
@@ -25,7 +30,7 @@ function hashOf(path: string): string {
  */
 export async function prepareHome(dataDir: string, user: RunAs, log: Log): Promise<string> {
   await mkdir(dataDir, { recursive: true })
-  const home = join(dataDir, 'postgres')
+  const home = homeOf(dataDir)
   const known = await realpath(home).catch(() => null)
   if (known !== null && (await usable(known, user))) return known
   if (known === null) await mkdir(home, { mode: 0o700 })

@@ -1,6 +1,6 @@
 // The supervisor with real servers: started, found again after its parent was killed, owned by one, brought back.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fault, SystemClock, silentLog } from '@saperly/kernel'
@@ -14,7 +14,9 @@ import { unprivilegedUser } from './user.ts'
 
 const BUILT = new URL('./supervisor.js', import.meta.url).href.replace('/src/', '/dist/')
 const PACKAGE_ROOT = new URL('../../../', import.meta.url)
-const WAIT_MS = 30_000
+const WAIT_MS = 60_000
+/** Several starts of a real server, on a machine that may be busy with other tests. */
+const TEST_LIMIT_MS = 180_000
 
 const clock = new SystemClock()
 let dataDir: string
@@ -72,7 +74,7 @@ function startInChild(): Promise<ChildProcess> {
   })
 }
 
-describe('startEmbedded', () => {
+describe('startEmbedded', { timeout: TEST_LIMIT_MS }, () => {
   it('starts a durable server without a TCP port, and stops it', async () => {
     const database = await start()
     const settings = await ask<{ name: string; setting: string }>(
@@ -110,6 +112,18 @@ describe('startEmbedded', () => {
     expect(isAlive(pid)).toBe(false)
   })
 
+  it('takes over from a server that outlived its parent but can not be reached any more', async () => {
+    const child = await startInChild()
+    const pid = await postmaster()
+    child.kill('SIGKILL')
+    const running = await runningPostmaster(join(dataDir, 'postgres/cluster'))
+    await rm(running!.socketFolder, { recursive: true })
+    const database = await start()
+    expect(await postmaster()).not.toBe(pid)
+    expect(await ask(database.address, 'select answer from witness')).toEqual([{ answer: 42 }])
+    await database.stop()
+  })
+
   it('refuses a data folder that another process runs', async () => {
     const owner = await start()
     await expect(start()).rejects.toThrow('DATA_DIR')
@@ -140,7 +154,6 @@ describe('startEmbedded', () => {
     const first = await start()
     await first.stop()
     const path = join(dataDir, 'postgres/cluster/postmaster.pid')
-    const { writeFile } = await import('node:fs/promises')
     await writeFile(path, `${process.pid}\n${dataDir}\n1\n5432\n/nowhere\n\n\nready\n`)
     expect(await runningPostmaster(join(dataDir, 'postgres/cluster'))).toBeNull()
     const second = await start()
@@ -155,17 +168,34 @@ describe('startEmbedded', () => {
   })
 })
 
-describe.runIf(process.getuid?.() === 0)('as root', () => {
+describe.runIf(process.getuid?.() === 0)('as root', { timeout: TEST_LIMIT_MS }, () => {
   it('makes a private data folder passable for the user it steps down to', async () => {
     await chmod(dataDir, 0o700)
     const database = await start()
     expect((await stat(dataDir)).mode & 0o777).toBe(0o711)
-    expect((await stat(join(dataDir, 'postgres'))).uid).toBe((await unprivilegedUser()).uid)
+    expect((await stat(join(dataDir, 'postgres'))).uid).toBe(
+      (await unprivilegedUser('/nowhere')).uid,
+    )
     await database.stop()
   })
 
   it('finds binaries that its user can run', async () => {
-    const user = await unprivilegedUser()
+    const user = await unprivilegedUser(dataDir)
     expect(await findBinaries(dataDir, user)).toMatch(/bin$/)
+  })
+
+  it('keeps the database where its user can go when it cannot reach the data folder', async () => {
+    const hidden = join(dataDir, 'hidden')
+    await mkdir(hidden, { mode: 0o700 })
+    const place = join(hidden, 'data')
+    const database = await startEmbedded({ dataDir: place, clock, log: silentLog })
+    await ask(database.address, 'create table kept as select 7 as answer')
+    await database.stop()
+    const home = await realpath(join(place, 'postgres'))
+    expect(home.startsWith('/var/lib/saperly/')).toBe(true)
+    const again = await startEmbedded({ dataDir: place, clock, log: silentLog })
+    expect(await ask(again.address, 'select answer from kept')).toEqual([{ answer: 7 }])
+    await again.stop()
+    await rm(home, { recursive: true })
   })
 })

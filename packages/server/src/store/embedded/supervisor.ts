@@ -6,7 +6,7 @@ import { Cancelled, type Clock, Fault, type Log } from '@saperly/kernel'
 import pg from 'pg'
 import type { DatabaseAddress } from '../database.ts'
 import { findBinaries } from './binaries.ts'
-import { SOCKET_PORT, prepareHome } from './places.ts'
+import { SOCKET_PORT, homeOf, prepareHome } from './places.ts'
 import { until } from './postmaster.ts'
 import { Server, USER, clientOf } from './server.ts'
 import { unprivilegedUser } from './user.ts'
@@ -41,7 +41,7 @@ export interface EmbeddedDatabase {
  * @throws Fault which says what would be right: another process owns it, no binaries here, a folder out of reach
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
-  const user = await unprivilegedUser()
+  const user = await unprivilegedUser(homeOf(options.dataDir))
   const home = await prepareHome(options.dataDir, user, options.log)
   const bin = options.binDir ?? (await findBinaries(home, user))
   const server = new Server({ home, bin, user, clock: options.clock, log: options.log })
