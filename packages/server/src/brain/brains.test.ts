@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SecretBox, sealedFor } from '../secrets/box.ts'
 import type { ConnectionRow, Tables } from '../store/port.ts'
 import { ConnectionBrains } from './brains.ts'
-import { collect, ManualHouse, never, turn } from './manual-house.ts'
+import { collect, ManualHouse, never, turn } from './testing.ts'
 import { type BrainCall, BrainLost } from './port.ts'
 
 let house: ManualHouse

@@ -2,7 +2,7 @@
 import type { ManualEvent } from '@saperly/contract'
 import { describe, expect, test } from 'vitest'
 import { DemoBrain, MAX_TURNS } from './demo.ts'
-import { collect, never, turn } from './manual-house.ts'
+import { collect, never, turn } from './testing.ts'
 import type { BrainDirective } from './port.ts'
 
 const said = (directives: BrainDirective[]): string =>

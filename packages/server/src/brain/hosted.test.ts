@@ -9,7 +9,7 @@ import { Dialler } from '../outbound/dialler.ts'
 import type { ChatMessage } from './completions.ts'
 import type { CallControl } from './control.ts'
 import { HostedBrain } from './hosted.ts'
-import { collect, never, turn } from './manual-house.ts'
+import { collect, never, turn } from './testing.ts'
 import { BrainLost, type BrainDirective } from './port.ts'
 
 interface Asked {

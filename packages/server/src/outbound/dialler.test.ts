@@ -131,6 +131,7 @@ describe('refused', () => {
     'http://127.1:PORT/',
     'http://[::ffff:127.0.0.1]:PORT/',
     'http://localhost:PORT/',
+    'https://localhost:PORT/',
   ])('%s from a live key, and nothing arrives there', async (pattern) => {
     let hits = 0
     const port = new URL(await serve((_, response) => response.end(String(hits++)))).port

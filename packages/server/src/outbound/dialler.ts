@@ -12,8 +12,8 @@ import { DEFAULT_LIMITS, DialError, Watch, type DialLimits } from './watch.ts'
 
 /** Longest URL that is accepted anywhere. */
 export const MAX_URL_LENGTH = 2048
-/** How long an idle connection is kept for the next request. */
-const KEEP_ALIVE_MS = 4_000
+/** How long an idle connection is kept: over the pause between two turns of a call, under what servers allow. */
+const KEEP_ALIVE_MS = 30_000
 const MAX_SOCKETS_PER_HOST = 64
 const MAX_IDLE_SOCKETS = 256
 const MAX_RESPONSE_HEAD_BYTES = 16 * 1024
