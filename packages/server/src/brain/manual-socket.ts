@@ -21,6 +21,8 @@ import { bearerOf, isSecretOf } from './manual-bearer.ts'
 /** Sockets of one connection, and of all. */
 export const MAX_SOCKETS_PER_CONNECTION = 16
 export const MAX_SOCKETS = 10_000
+/** Newcomers whose secret is being looked up at once. */
+const MAX_ARRIVING = 256
 /** Bytes that may wait to be sent to one brain; one that reads more slowly than it is told is cut off. */
 export const MAX_QUEUED_BYTES = 1024 * 1024
 /** How long a socket may take to answer our close. */
@@ -103,7 +105,7 @@ export class ManualSockets {
 
   async #admit(request: IncomingMessage, id: string): Promise<Result<ConnectionRow, Failure>> {
     if (this.#closed) return fail(failure('Unavailable', { reason: 'shutting down' }))
-    if (this.#open.size + this.#arriving >= MAX_SOCKETS) {
+    if (this.#open.size >= MAX_SOCKETS || this.#arriving >= MAX_ARRIVING) {
       return fail(failure('Unavailable', { reason: 'too many sockets' }))
     }
     const secret = bearerOf(request.headers)
