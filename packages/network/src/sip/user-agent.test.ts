@@ -306,6 +306,42 @@ describe('loss', () => {
   })
 })
 
+describe('loss of 10 % each way inside calls', () => {
+  it('60 calls are held, resumed and transferred, and each ends as it should', async () => {
+    const dice = seededRandom(4)
+    const p = pair(
+      (call) => {
+        call.listen((event) => {
+          if (event.type === 'reoffer') event.answer('v=0\r\nheld')
+          if (event.type !== 'referRequested') return
+          const report = event.accept()
+          report(180)
+          report(200)
+        })
+        call.answer('v=0')
+      },
+      () => dice.float() < 0.1,
+    )
+    const calls = Array.from({ length: 60 }, () => p.dial())
+    await p.clock.advance(40_000)
+    for (const { call } of calls) call.session!.reinvite('v=0\r\nhold')
+    await p.clock.advance(40_000)
+    for (const { call } of calls) call.session!.refer('sip:carol@10.0.0.3')
+    await p.clock.advance(40_000)
+    for (const { call } of calls) call.hangUp()
+    await p.clock.advance(40_000)
+    for (const { heard } of calls) {
+      expect(heard).toContainEqual({ type: 'reinvited', sdp: 'v=0\r\nheld', sipCode: 200 })
+      expect(heard).toContainEqual({
+        type: 'referDone',
+        outcome: { transferred: true, sipCode: 200 },
+      })
+      expect(lastOf(heard)).toMatchObject({ type: 'ended', by: 'local' })
+    }
+    await p.settle()
+  })
+})
+
 describe('closing', () => {
   it('hangs up what lives and gives everything back', async () => {
     const bobHeard: CallEvent[] = []
