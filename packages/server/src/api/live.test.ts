@@ -108,6 +108,7 @@ describe('event streams', () => {
     await until(() => follower.text() !== '')
     await clock.advance(HEARTBEAT_MS)
     await until(() => follower.text().includes(': still here\n\n'))
+    expect(follower.text()).toBe(': open\n\n: still here\n\n')
     follower.response.destroy()
   })
 
@@ -117,6 +118,7 @@ describe('event streams', () => {
     await until(() => follower.text() !== '')
     await world.request(`POST /api-tokens/${row.id}/revoke`, { token })
     await untilEnded(follower)
+    expect(follower.text()).not.toContain('ended')
   })
 
   it('close at the next comment when the key was revoked elsewhere', async () => {
@@ -126,6 +128,7 @@ describe('event streams', () => {
     await world.store.tables.keys.revokeTree(row, row.id, clock.now())
     await clock.advance(HEARTBEAT_MS)
     await untilEnded(follower)
+    expect(follower.text()).not.toContain('still here')
   })
 
   it('give back what they hold when the client goes', async () => {

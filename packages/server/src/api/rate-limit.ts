@@ -1,7 +1,7 @@
 // How often one key may ask: the generic cell rate algorithm, one number a key.
 import type { Clock } from '@saperly/kernel'
 
-/** Keys remembered at once; beyond it the one that has been known longest starts afresh. */
+/** Keys remembered at once; beyond it the one that has been silent longest starts afresh. */
 export const MAX_TRACKED_KEYS = 50_000
 
 export class RateLimit {
@@ -11,9 +11,12 @@ export class RateLimit {
   /** When the bucket of a key would be empty again, monotonic milliseconds. */
   readonly #emptyAtMs = new Map<string, number>()
 
+  readonly #maxKeys: number
+
   /** @param perSec sustained requests a second @param burst requests that may come at once after a pause */
-  constructor(clock: Clock, perSec: number, burst: number) {
+  constructor(clock: Clock, perSec: number, burst: number, maxKeys: number = MAX_TRACKED_KEYS) {
     this.#clock = clock
+    this.#maxKeys = maxKeys
     this.#intervalMs = 1000 / perSec
     this.#burstMs = burst * this.#intervalMs
   }
@@ -24,17 +27,16 @@ export class RateLimit {
     const emptyAtMs = Math.max(this.#emptyAtMs.get(key) ?? 0, nowMs) + this.#intervalMs
     const waitMs = emptyAtMs - nowMs - this.#burstMs
     if (waitMs > 0) return waitMs / 1000
-    this.#remember(key, emptyAtMs, nowMs)
+    this.#remember(key, emptyAtMs)
     return null
   }
 
-  #remember(key: string, emptyAtMs: number, nowMs: number): void {
+  /** Keys stand in the order of their last request, so that the first is the one to forget. */
+  #remember(key: string, emptyAtMs: number): void {
     this.#emptyAtMs.delete(key)
     this.#emptyAtMs.set(key, emptyAtMs)
-    if (this.#emptyAtMs.size <= MAX_TRACKED_KEYS) return
-    for (const [other, atMs] of this.#emptyAtMs) {
-      if (atMs > nowMs && this.#emptyAtMs.size <= MAX_TRACKED_KEYS) break
-      this.#emptyAtMs.delete(other)
-    }
+    if (this.#emptyAtMs.size <= this.#maxKeys) return
+    const [oldest] = this.#emptyAtMs.keys()
+    if (oldest !== undefined) this.#emptyAtMs.delete(oldest)
   }
 }

@@ -137,20 +137,22 @@ class Route {
     const { key } = request.caller
     const open = streams.open(key.id)
     if (!open) return send(reply, refusalOf(failure('RateLimited', { bucket: 'streams' })))
-    const refused = await this.#openStream(request, input, open)
-    if ('answer' in refused) {
-      open.close('refused')
-      return send(reply, refused.answer)
-    }
     // The connection says it first: the generator behind a readable can't be destroyed while it waits for an event.
     reply.raw.once('close', () => open.close('client gone'))
+    const opened = await this.#openStream(request, input, open)
+    if ('answer' in opened) {
+      open.close('refused')
+      return send(reply, opened.answer)
+    }
     const stillValid = (): Promise<boolean> => gate.stillValid(key.hash)
     void reply.headers({
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
+      // Nothing follows a stream, and a connection kept alive after it would hold a closing server open.
+      connection: 'close',
     })
-    return reply.send(eventStream(refused.stream, open, { clock: deps.clock, stillValid }))
+    return reply.send(eventStream(opened.stream, open, { clock: deps.clock, stillValid }))
   }
 
   async #openStream(

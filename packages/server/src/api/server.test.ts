@@ -1,4 +1,6 @@
 // The mechanism of every route: key, rate, scope, body, and the framework's own errors in our shape.
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestServer, type TestServer } from '../store/testing.ts'
@@ -50,6 +52,13 @@ describe('the framework’s errors', () => {
     const answer = await world.request(line, { token, body, headers })
     expect(answer).toMatchObject({ status, body: { _tag: tag } })
     expect(answer.headers['x-request-id']).toMatch(/^req_/)
+  })
+
+  it('takes an empty body for none, whatever its type is said to be', async () => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '0' }
+    expect((await world.request('POST /numbers', { token, headers })).status).toBe(201)
+    const filled = await world.request('POST /numbers', { token, headers, body: 'a=1' })
+    expect(filled.body['_tag']).toBe('MalformedRequest')
   })
 
   it('answers what is not HTTP at all', async () => {
@@ -143,6 +152,34 @@ describe('every route', () => {
     expect((await draining.request('GET /health')).status).toBe(200)
     expect((await draining.request('POST /calls/call_x/end', { token: key })).status).toBe(404)
     await draining.close()
+  })
+})
+
+describe('closing', () => {
+  it('does not wait for idle connections or for streams', async () => {
+    const closing = await openApiWorld(world.store)
+    const { token: key } = await closing.key()
+    const { numberId } = await closing.line(key)
+    const body = { fromNumberId: numberId, to: '+15555550123' }
+    const { id } = (await closing.request('POST /calls', { token: key, body })).body
+    const { port } = await closing.api.listen()
+    const agent = new Agent({ keepAlive: true })
+    const open = (accept: string): Promise<IncomingMessage> =>
+      new Promise((resolve, reject) => {
+        const headers = { accept, authorization: `Bearer ${key}` }
+        const url = `http://127.0.0.1:${port}/calls/${String(id)}/events`
+        get(url, { agent, headers }, resolve).once('error', reject)
+      })
+    const page = await open('application/json')
+    page.resume()
+    await once(page, 'end')
+    const stream = await open('text/event-stream')
+    stream.resume()
+    const over = once(stream, 'close')
+    await closing.close()
+    await over
+    agent.destroy()
+    expect(stream.headers.connection).toBe('close')
   })
 })
 

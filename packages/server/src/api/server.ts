@@ -28,13 +28,15 @@ import { pathOf, serveEndpoint, type AnyHandler, type RouteParts } from './route
 import { sandboxHandlers } from './sandbox.ts'
 import { Streams } from './sse.ts'
 import { systemHandlers } from './system.ts'
-import { listenForBrokenRequests, readJson } from './transport.ts'
+import { listenForBrokenRequests, readJson, refuseOtherTypes } from './transport.ts'
 import { webhookHandlers } from './webhooks.ts'
 
 /** Largest body that is read, bytes. */
 export const MAX_BODY_BYTES = 1024 * 1024
 /** Longest a client may take to send its request, milliseconds. */
 const REQUEST_TIMEOUT_MS = 30_000
+/** Clients that may be connected at once; the next one is turned away by the operating system. */
+const MAX_CONNECTIONS = 10_000
 /** Whatever fits into a request line reaches its route, which then finds nothing under so long an id. */
 const MAX_PARAM_LENGTH = 16 * 1024
 
@@ -122,9 +124,11 @@ function newApp(deps: ApiDeps): FastifyInstance {
       void send(reply, refusalOf(failure('MalformedRequest', { message: 'the path is malformed' })))
     },
   })
+  app.server.maxConnections = MAX_CONNECTIONS
   listenForBrokenRequests(app, deps.ids)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, readJson)
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, refuseOtherTypes)
   app.decorateRequest('caller', null)
   app.setErrorHandler<FastifyError>((error, request, reply) =>
     send(reply, answerToError(deps, error, request)),
@@ -189,8 +193,8 @@ function malformed(message: string): Failure {
 /** The framework's own words tell back what was sent; these don't. */
 function messageOf(error: FastifyError): string {
   switch (error.code) {
+    case 'SAPERLY_WRONG_TYPE':
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-    case 'FST_ERR_CTP_EMPTY_TYPE':
       return 'the content type must be application/json'
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return 'the body is not as long as content-length says'

@@ -30,6 +30,22 @@ export function readJson(
   done(null, value)
 }
 
+class WrongType extends Error {
+  override readonly name = 'WrongType'
+  readonly code = 'SAPERLY_WRONG_TYPE'
+  readonly statusCode = 415
+}
+
+/** A body of any other type is refused; an empty one has no type, whatever the header says. */
+export function refuseOtherTypes(
+  _request: FastifyRequest,
+  body: Buffer,
+  done: (error: Error | null, value?: unknown) => void,
+): void {
+  if (body.length === 0) return done(null, undefined)
+  done(new WrongType('the body is not JSON'))
+}
+
 /** Answers what the HTTP parser refuses in our shape, and what it would refuse in its own not at all. */
 export function listenForBrokenRequests(app: FastifyInstance, ids: Ids): void {
   app.server.removeAllListeners('clientError')
