@@ -24,7 +24,7 @@ export class Hearing {
 
   turn(nowMs: number): HeardTurn {
     const taken = this.#jitter.take(nowMs)
-    if (taken.kind === 'waiting' && this.#owed < MAX_OWED) {
+    if (taken.kind === 'paused' && this.#owed < MAX_OWED) {
       this.#owed++
       return { recorded: taken.frame, heard: [] }
     }

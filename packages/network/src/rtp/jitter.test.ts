@@ -8,6 +8,7 @@ import { JitterBuffer, MAX_DELAY_MS, MIN_DELAY_MS, type Taken } from './jitter.t
 interface Arrival {
   atMs: number
   index: number
+  sequence: number
   timestamp: number
   samples: number
   ssrc: number
@@ -23,6 +24,7 @@ function arrival(index: number, delayMs: number, change: Partial<Arrival> = {}):
   return {
     atMs: (index * samples) / 8 + delayMs,
     index,
+    sequence: index,
     timestamp: (0xffff_f000 + index * samples) >>> 0,
     samples,
     ssrc: 1,

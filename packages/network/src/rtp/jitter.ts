@@ -25,16 +25,17 @@ const FADE = [0.9, 0.6, 0.35, 0.15, 0.05]
 interface Segment {
   /** Unwrapped timestamp of the first sample. */
   at: number
+  sequence: number
   pcm: Int16Array
   arrivedMs: number
 }
 
 export interface Taken {
   /**
-   * `concealed`: the frame is lost and was made up; `waiting`: made up, but what belongs here may still come and will
-   * then be the next; `silence`: the peer sends nothing.
+   * `concealed`: the frame is lost and was made up; `paused`: made up, but no packet is missing yet, because the next
+   * one is late or its sender stopped for a moment; `silence`: the peer sends nothing.
    */
-  kind: 'audio' | 'concealed' | 'waiting' | 'silence'
+  kind: 'audio' | 'concealed' | 'paused' | 'silence'
   frame: Int16Array
   /** How long the frame waited here; 0 when nothing was received for it. */
   heldMs: number
@@ -61,6 +62,8 @@ export class JitterBuffer {
   #peakMs = 0
   #missing = 0
   #lastGood: Int16Array | null = null
+  /** Sequence number of the packet played last. */
+  #lastSequence = 0
   #spareMs = Infinity
   #watched = 0
   #tooFull = false
@@ -77,7 +80,11 @@ export class JitterBuffer {
   }
 
   /** Takes the samples of one packet that arrived at `nowMs` (monotonic). */
-  push(packet: { ssrc: number; timestamp: number }, pcm: Int16Array, nowMs: number): void {
+  push(
+    packet: { ssrc: number; sequence: number; timestamp: number },
+    pcm: Int16Array,
+    nowMs: number,
+  ): void {
     if (pcm.length === 0) return
     const at = this.#follow(packet.ssrc, packet.timestamp)
     const end = at + pcm.length
@@ -88,7 +95,7 @@ export class JitterBuffer {
       this.counts.late++
       return
     }
-    if (!this.#insert({ at, pcm, arrivedMs: nowMs })) return
+    if (!this.#insert({ at, sequence: packet.sequence, pcm, arrivedMs: nowMs })) return
     this.#newest = Math.max(this.#newest, end)
     if (this.depthMs > MAX_DEPTH_MS) this.#playAt = this.#newest - this.targetMs * SAMPLES_PER_MS
     this.#forgetPlayed()
@@ -184,14 +191,15 @@ export class JitterBuffer {
 
   #forgetPlayed(): void {
     while (this.#segments.length > 0 && endOf(this.#segments[0]!) <= this.#playAt!) {
-      this.#segments.shift()
+      this.#lastSequence = this.#segments.shift()!.sequence
     }
   }
 
   /** Nothing for this frame: a hole is played over, an empty buffer waits for what may come late. */
   #conceal(): Taken {
-    const lost = this.#segments.length > 0
-    if (lost) {
+    const next = this.#segments[0]
+    const lost = next !== undefined && next.sequence !== ((this.#lastSequence + 1) & 0xffff)
+    if (next) {
       this.#playAt! += FRAME_SAMPLES
       // Before the first frame there is nothing to repeat, and nothing was lost: the stream is only filling.
       if (this.#lastGood === null) return { kind: 'silence', frame: silentFrame(), heldMs: 0 }
@@ -201,8 +209,8 @@ export class JitterBuffer {
     this.counts.concealed++
     const frame = silentFrame()
     this.#lastGood?.forEach((sample, i) => (frame[i] = Math.round(sample * gain)))
-    if (!lost && this.#missing >= IDLE_FRAMES) this.#stop()
-    return { kind: lost ? 'concealed' : 'waiting', frame, heldMs: 0 }
+    if (!next && this.#missing >= IDLE_FRAMES) this.#stop()
+    return { kind: lost ? 'concealed' : 'paused', frame, heldMs: 0 }
   }
 
   /** Notes when a second has passed in which a frame more was always waiting than the target asks for. */
