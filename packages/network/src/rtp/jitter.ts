@@ -61,6 +61,8 @@ export class JitterBuffer {
   #floorMs: number | null = null
   #peakMs = 0
   #missing = 0
+  /** Frames for which the play position waited for the next packet. */
+  #stoodStill = 0
   #lastGood: Int16Array | null = null
   /** Sequence number of the packet played last. */
   #lastSequence = 0
@@ -104,6 +106,7 @@ export class JitterBuffer {
   /** The next 20 ms. */
   take(nowMs: number): Taken {
     if (this.#playAt === null) return { kind: 'silence', frame: silentFrame(), heldMs: 0 }
+    this.#shortenPause()
     const from = this.#playAt
     const frame = silentFrame()
     let filled = 0
@@ -118,6 +121,7 @@ export class JitterBuffer {
     this.#forgetPlayed()
     this.#watch()
     this.#missing = 0
+    this.#stoodStill = 0
     this.#lastGood = frame
     return { kind: 'audio', frame, heldMs: Math.max(0, nowMs - arrivedMs) }
   }
@@ -152,6 +156,7 @@ export class JitterBuffer {
     if (at < this.#playedTo) this.#playedTo = -Infinity
     this.#floorMs = null
     this.#missing = 0
+    this.#stoodStill = 0
     this.#watched = 0
     this.#spareMs = Infinity
     this.#tooFull = false
@@ -195,10 +200,24 @@ export class JitterBuffer {
     }
   }
 
+  /** When the sender turns out to have paused, the time already waited for its next packet was part of that pause. */
+  #shortenPause(): void {
+    const next = this.#segments[0]
+    if (this.#stoodStill === 0 || !next || !this.#follows(next)) return
+    const waited = this.#stoodStill * FRAME_SAMPLES
+    this.#playAt = Math.max(this.#playAt!, Math.min(next.at, this.#playAt! + waited))
+    this.#stoodStill = 0
+  }
+
+  /** Whether no packet is missing between what was played last and `next`. */
+  #follows(next: Segment): boolean {
+    return next.sequence === ((this.#lastSequence + 1) & 0xffff)
+  }
+
   /** Nothing for this frame: a hole is played over, an empty buffer waits for what may come late. */
   #conceal(): Taken {
     const next = this.#segments[0]
-    const lost = next !== undefined && next.sequence !== ((this.#lastSequence + 1) & 0xffff)
+    const lost = next !== undefined && !this.#follows(next)
     if (next) {
       this.#playAt! += FRAME_SAMPLES
       // Before the first frame there is nothing to repeat, and nothing was lost: the stream is only filling.
@@ -209,6 +228,7 @@ export class JitterBuffer {
     this.counts.concealed++
     const frame = silentFrame()
     this.#lastGood?.forEach((sample, i) => (frame[i] = Math.round(sample * gain)))
+    if (!next) this.#stoodStill++
     if (!next && this.#missing >= IDLE_FRAMES) this.#stop()
     return { kind: lost ? 'concealed' : 'paused', frame, heldMs: 0 }
   }
