@@ -65,7 +65,8 @@ export function watchFunds(
   const slice = sliceAt(coveredSec, call.rateCentsPerMin, call.maxDurationSec)
   if (slice.extendAfterMs === null) return
   hooks.after(slice.extendAfterMs - hooks.talkedMs(), async () => {
-    if (await hooks.extend(slice.extendByCents)) {
+    // A slice that costs nothing needs no posting.
+    if (slice.extendByCents === 0 || (await hooks.extend(slice.extendByCents))) {
       return watchFunds(call, hooks, slice.nextCoveredSec)
     }
     hooks.warn(EXTEND_AHEAD_SEC)

@@ -1,0 +1,102 @@
+// kill -9 in the middle of live calls: after the restart each is final, each hold closed once, each webhook sent.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, expect, test } from 'vitest'
+import { ApiClient, openWorld, Receiver, until } from './world.ts'
+
+const CALLS = 10
+const MAIN = new URL('./crash-server.mjs', import.meta.url)
+
+let dataDir = ''
+afterAll(() => rm(dataDir, { recursive: true, force: true }))
+
+interface Running {
+  child: ChildProcess
+  url: string
+  token: string
+}
+
+async function startProcess(): Promise<Running> {
+  const child = spawn(process.execPath, [MAIN.pathname], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      DATA_DIR: dataDir,
+      PORT: '0',
+      SPEECH_ENGINE: 'tone',
+      LOG_LEVEL: 'error',
+    },
+  })
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+  return { child, ...(JSON.parse(line) as { url: string; token: string }) }
+}
+
+test('ten live calls survive the death of their process', { timeout: 120_000 }, async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'saperly-crash-'))
+  const receiver = new Receiver()
+  const receiverUrl = await receiver.listen()
+  const { child, url, token } = await startProcess()
+  const api = new ApiClient(url, token)
+  await api.post('/webhooks', { url: receiverUrl, events: ['call.completed', 'call.failed'] })
+  const line = await api.line()
+  // Half of them talk, half still ring, when the process dies.
+  const peers = { talks: '+15555550109', rings: '+15555550102' }
+  await api.consent(line.numberId, peers.talks)
+  await api.consent(line.numberId, peers.rings)
+  const placed = await Promise.all(
+    Array.from({ length: CALLS }, (_, index) =>
+      api.post('/calls', {
+        fromNumberId: line.numberId,
+        to: index % 2 === 0 ? peers.talks : peers.rings,
+      }),
+    ),
+  )
+  expect(placed.map(({ status }) => status)).toEqual(Array.from({ length: CALLS }, () => 201))
+  const ids: string[] = placed.map(({ body }) => body.id)
+  await until('half of the calls to be answered', async () => {
+    const calls = (await api.get('/calls')).body as { phase: string }[]
+    return calls.filter(({ phase }) => phase === 'connected').length === CALLS / 2
+  })
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+
+  const world = await openWorld({ dataDir, keep: true })
+  const again = new ApiClient(world.url, token)
+  const calls = await Promise.all(ids.map((id) => again.final(id)))
+  const talked = calls.filter(({ to }) => to === peers.talks)
+  const rang = calls.filter(({ to }) => to === peers.rings)
+  expect(talked.map(({ status, hangupCause }) => [status, hangupCause])).toEqual(
+    talked.map(() => ['completed', 'process_lost']),
+  )
+  expect(rang.map(({ status, costCents }) => [status, costCents])).toEqual(
+    rang.map(() => ['failed', 0]),
+  )
+  expect(talked.every(({ costCents }) => costCents > 0)).toBe(true)
+
+  const transactions = (await again.get('/transactions?limit=1000')).body as {
+    type: string
+    callId: string | null
+  }[]
+  for (const id of ids) {
+    const own = transactions.filter(({ callId }) => callId === id).map(({ type }) => type)
+    expect(own.filter((type) => type === 'settle' || type === 'release')).toHaveLength(1)
+    expect(own.filter((type) => type === 'reserve')).toHaveLength(1)
+  }
+  const spent = talked.reduce((sum, { costCents }) => sum + costCents, 0)
+  expect((await again.get('/usage')).body.balanceCents).toBe(500 - spent)
+
+  await until('every webhook', async () => receiver.received.length >= CALLS)
+  const told = receiver.received.map(({ body }) => body.payload.callId)
+  expect(told.toSorted()).toEqual(ids.toSorted())
+  expect(receiver.events('call.completed')).toHaveLength(CALLS / 2)
+
+  expect(await world.server.store.tables.ledger.verify()).toEqual([])
+  await until('the audit chain', async () => (await world.server.store.tables.audit.chain()) === 0)
+  expect(await world.server.store.tables.audit.verify()).toEqual([])
+  await world.close()
+  await receiver.close()
+})
