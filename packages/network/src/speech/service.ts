@@ -1,6 +1,7 @@
 // Opens a speech engine in this thread: the embedded pair (flite and SoundSwallower), or the tone pair.
 import { readFile } from 'node:fs/promises'
 import type { Log } from '@saperly/kernel'
+import { withBeep } from './beep.ts'
 import { DecoderPool } from './decoder-pool.ts'
 import { FLITE_VOICES, FliteMouth } from './flite.ts'
 import { FliteProgram } from './flite-wasi.ts'
@@ -35,7 +36,7 @@ export async function createSpeechService(
 function toneService(): SpeechService {
   return {
     openEars: (options) => new ToneEars(options),
-    mouth: toneMouth,
+    mouth: withBeep(toneMouth),
     close: async () => {},
   }
 }
@@ -48,7 +49,7 @@ async function embeddedService(log: Log): Promise<SpeechService> {
   await pool.warm()
   return {
     openEars: (options) => new PhraseEars(options, pool, lexicon, log),
-    mouth,
+    mouth: withBeep(mouth),
     close: async () => pool.close(),
   }
 }
