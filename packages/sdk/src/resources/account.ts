@@ -1,0 +1,108 @@
+// What belongs to the workspace: consent, money, keys and the audit trail.
+import type {
+  AuditEvent,
+  ConsentCheck,
+  ConsentRecord,
+  Key,
+  KeyWithToken,
+  Transaction,
+  Usage as UsageSummary,
+} from '../generated/answers.ts'
+import type { MintKeyBody, RecordConsentBody, RevokeConsentBody } from '../generated/bodies.ts'
+import type {
+  CheckConsentQuery,
+  GetUsageQuery,
+  ListAuditEventsQuery,
+  ListConsentQuery,
+  ListKeysQuery,
+  ListTransactionsQuery,
+} from '../generated/queries.ts'
+import { type List, list } from '../list.ts'
+import type { RequestOptions, Transport } from '../transport.ts'
+
+export class Consent {
+  readonly #transport: Transport
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  list(query?: ListConsentQuery, options?: RequestOptions): List<ConsentRecord> {
+    return list(this.#transport, 'listConsent', { query: query ?? {} }, options)
+  }
+
+  /** May this number call this peer? */
+  check(query: CheckConsentQuery, options?: RequestOptions): Promise<ConsentCheck> {
+    return this.#transport.call('checkConsent', { query }, options)
+  }
+
+  /** Records that a peer agreed to be called. */
+  record(body: RecordConsentBody, options?: RequestOptions): Promise<ConsentRecord> {
+    return this.#transport.call('recordConsent', { body }, options)
+  }
+
+  /** Blocks the next call at once; with `optOut` from every number of the workspace. */
+  revoke(body: RevokeConsentBody, options?: RequestOptions): Promise<ConsentRecord> {
+    return this.#transport.call('revokeConsent', { body }, options)
+  }
+}
+
+export class Usage {
+  readonly #transport: Transport
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  /** What was used, and what is left. */
+  get(query?: GetUsageQuery, options?: RequestOptions): Promise<UsageSummary> {
+    return this.#transport.call('getUsage', { query: query ?? {} }, options)
+  }
+}
+
+export class Transactions {
+  readonly #transport: Transport
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  /** The ledger's entries, newest first. */
+  list(query?: ListTransactionsQuery, options?: RequestOptions): List<Transaction> {
+    return list(this.#transport, 'listTransactions', { query: query ?? {} }, options)
+  }
+}
+
+export class Keys {
+  readonly #transport: Transport
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  list(query?: ListKeysQuery, options?: RequestOptions): List<Key> {
+    return list(this.#transport, 'listKeys', { query: query ?? {} }, options)
+  }
+
+  /** The answer is the only place where the token is ever shown. */
+  mint(body: MintKeyBody, options?: RequestOptions): Promise<KeyWithToken> {
+    return this.#transport.call('mintKey', { body }, options)
+  }
+
+  /** Revokes the key and every key that was minted with it. */
+  revoke(id: string, options?: RequestOptions): Promise<Key> {
+    return this.#transport.call('revokeKey', { id }, options)
+  }
+}
+
+export class Audit {
+  readonly #transport: Transport
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  list(query?: ListAuditEventsQuery, options?: RequestOptions): List<AuditEvent> {
+    return list(this.#transport, 'listAuditEvents', { query: query ?? {} }, options)
+  }
+}
