@@ -108,6 +108,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       clock,
       ids,
       log,
+      repairRecording: repairWav,
       committed,
     }
     await recover(callDeps)
@@ -136,7 +137,8 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       log,
       voices: () => network.voices(),
       publicUrl: () => url,
-      liveStats: () => ({ saperly_live_calls: calls.live }),
+      liveStats: () => ({ manual_sockets: sockets.open, outbound_requests: dialler.open }),
+      manualEnded: (connectionId) => sockets.disconnect(connectionId),
       afterCommit: committed,
     })
     // Live calls end while their brains can still be told, and upgraded sockets close before the port does.

@@ -69,6 +69,7 @@ export function connectionHandlers(deps: ApiDeps): HandlersFor<ConnectionRoutes>
       return made
     })
     if (!changed.ok) return changed
+    if (changed.value.row.mode !== 'manual') deps.manualEnded(id)
     deps.afterCommit()
     return ok(withSecret(changed.value))
   }
@@ -114,7 +115,9 @@ export function connectionHandlers(deps: ApiDeps): HandlersFor<ConnectionRoutes>
         await record(within, context, 'connection.deleted', params.id)
         return ok({ status: 'deleted' as const })
       })
-      if (deleted.ok) deps.afterCommit()
+      if (!deleted.ok) return deleted
+      deps.manualEnded(params.id)
+      deps.afterCommit()
       return deleted
     },
 

@@ -66,6 +66,8 @@ export interface ApiDeps {
   publicUrl: () => string
   /** Figures for `/metrics`, by name; no figure may name a tenant. */
   liveStats: () => Readonly<Record<string, number>>
+  /** A connection was deleted, or is manual no more: its sockets have nothing to do here. */
+  manualEnded: (connectionId: string) => void
   /** Something was committed: deliveries may be due, audit rows wait for their chain. */
   afterCommit: () => void
 }

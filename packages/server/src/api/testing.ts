@@ -246,6 +246,7 @@ export async function openApiWorld(
     voices: () => [{ id: 'slt', name: 'Slt', gender: 'female', language: 'en-US' }],
     publicUrl: () => 'http://platform.test',
     liveStats: () => ({ trunks_up: 1 }),
+    manualEnded: () => {},
     afterCommit: () => void commits++,
   })
   return {

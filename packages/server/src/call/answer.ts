@@ -1,7 +1,14 @@
 // An inbound call from the ringing trunk to the session: the other short opening of the same thing as place.ts.
 import type { NetworkEvent } from '@saperly/network'
 import { audit } from '../consent/trail.ts'
-import type { CallRow, ConnectionRow, NumberRow, Tables, Tenant } from '../store/port.ts'
+import type {
+  CallRow,
+  ConnectionRow,
+  LedgerRefusal,
+  NumberRow,
+  Tables,
+  Tenant,
+} from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
 import { firstSliceCents } from './funds.ts'
@@ -9,10 +16,13 @@ import type { Placement } from './place.ts'
 
 export type Incoming = Extract<NetworkEvent, { type: 'incoming' }>
 
-/** What becomes of an incoming call: a session, or a SIP refusal. `call` is what was recorded, if anything was. */
+/** What becomes of an incoming call: a session, or a SIP refusal. */
 export type Answer =
   | { taken: true; placement: Placement }
-  | { taken: false; sipCode: number; call: CallRow | null }
+  /** Without funds the call is recorded as `rejected`; one over the limit of live calls leaves no trace but the log. */
+  | { taken: false; sipCode: number; rejected: CallRow | null; limit: OverLimit | null }
+
+type OverLimit = Extract<LedgerRefusal, { reason: 'concurrency' }>
 
 const NOT_FOUND = 404
 const TEMPORARILY_UNAVAILABLE = 480
@@ -22,28 +32,19 @@ const SERVICE_UNAVAILABLE = 503
 export async function answer(deps: CallDeps, incoming: Incoming): Promise<Answer> {
   const { tables } = deps.store
   const number = await tables.numbers.findActive(incoming.environment, incoming.to)
-  if (!number) return { taken: false, sipCode: NOT_FOUND, call: null }
+  if (!number) return refused(NOT_FOUND)
   const tenant = { workspaceId: number.workspaceId, environment: number.environment }
   const connection = number.connectionId
     ? await tables.connections.get(tenant, number.connectionId)
     : null
-  if (!connection) return { taken: false, sipCode: TEMPORARILY_UNAVAILABLE, call: null }
+  if (!connection) return refused(TEMPORARILY_UNAVAILABLE)
 
   const call = newCall(deps, tenant, incoming, number, connection)
-  const held = await deps.store.transaction(async (tables) => {
-    await tables.calls.insert(call)
-    await recordReceived(deps, tables, tenant, call)
-    return tables.ledger.reserve({
-      tenant,
-      callId: call.id,
-      keyId: null,
-      amountCents: firstSliceCents(call.rateCentsPerMin, call.maxDurationSec),
-      at: call.createdAt,
-    })
-  })
+  const refusal = await record(deps, tenant, call)
+  if (refusal?.reason === 'concurrency') return { ...refused(SERVICE_UNAVAILABLE), limit: refusal }
   deps.timeline.announce(call.id)
   deps.committed()
-  if (held.ok) return { taken: true, placement: { call, number, connection } }
+  if (!refusal) return { taken: true, placement: { call, number, connection } }
 
   const rejected = await finish(deps, call, 'abandon', {
     measuredMs: null,
@@ -54,7 +55,39 @@ export async function answer(deps: CallDeps, incoming: Incoming): Promise<Answer
     recordingPath: null,
     hasTranscript: false,
   })
-  return { taken: false, sipCode: SERVICE_UNAVAILABLE, call: rejected }
+  return { ...refused(SERVICE_UNAVAILABLE), rejected }
+}
+
+function refused(sipCode: number): Extract<Answer, { taken: false }> {
+  return { taken: false, sipCode, rejected: null, limit: null }
+}
+
+/** Records the call with its hold; over the limit of live calls nothing is written. */
+async function record(
+  deps: CallDeps,
+  tenant: Tenant,
+  call: CallRow,
+): Promise<LedgerRefusal | null> {
+  const overLimit = Symbol('over the limit of live calls')
+  let refusal: LedgerRefusal | null = null
+  try {
+    await deps.store.transaction(async (tables) => {
+      await tables.calls.insert(call)
+      await recordReceived(deps, tables, tenant, call)
+      const held = await tables.ledger.reserve({
+        tenant,
+        callId: call.id,
+        keyId: null,
+        amountCents: firstSliceCents(call.rateCentsPerMin, call.maxDurationSec),
+        at: call.createdAt,
+      })
+      refusal = held.ok ? null : held.refusal
+      if (refusal?.reason === 'concurrency') throw overLimit
+    })
+  } catch (error) {
+    if (error !== overLimit) throw error
+  }
+  return refusal
 }
 
 async function recordReceived(

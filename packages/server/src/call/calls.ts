@@ -1,17 +1,17 @@
 // All calls of this process: opens a session for each, and brings to it what the API and the network have to say.
-import { join } from 'node:path'
 import { failure, type FailureOf } from '@saperly/contract'
 import { deferred, fail, ok, type Deferred, type Result, type Timer } from '@saperly/kernel'
 import type { NetworkEvent } from '@saperly/network'
 import { mayDial, numberIn } from '../consent/destination.ts'
 import { disclosureOf } from '../consent/disclosure.ts'
 import type { CallRow, EventRow, Tenant } from '../store/port.ts'
-import { answer, type Incoming } from './answer.ts'
+import { type Answer, answer, type Incoming } from './answer.ts'
 import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
-import { type CallPlan, talkOptions } from './plan.ts'
+import { type CallPlan, recordingPath, talkOptions } from './plan.ts'
 import { place, type Placement } from './place.ts'
 import type { Calls, PlaceFailure, PlaceRequest } from './port.ts'
+import { concurrencyFailure } from './refusal.ts'
 import { Session } from './session.ts'
 import { persist } from './timeline.ts'
 
@@ -25,7 +25,7 @@ export class CallRegistry implements Calls {
   readonly #sessions = new Map<string, Session>()
   readonly #running = new Set<Promise<void>>()
   /** Sandbox calls asked for through the API, waiting to come in. */
-  readonly #expected = new Map<string, Deferred<CallRow | null>>()
+  readonly #expected = new Map<string, Deferred<Answer | null>>()
   #heartbeat: Timer | null = null
   #draining = false
 
@@ -108,18 +108,17 @@ export class CallRegistry implements Calls {
     if (!number.connectionId) return fail(failure('NumberHasNoConnection', { numberId }))
 
     const callId = this.#deps.ids.next('call')
-    const received = deferred<CallRow | null>()
+    const received = deferred<Answer | null>()
     this.#expected.set(callId, received)
     const limit = this.#deps.clock.schedule(SANDBOX_CALL_LIMIT_MS, () => received.resolve(null))
     this.#deps.network.post({ type: 'sandboxCall', callId, from, to: number.phoneNumber, script })
-    const call = await received.promise
+    const outcome = await received.promise
     limit.cancel()
     this.#expected.delete(callId)
-    if (call) return ok(call)
-    const reason = 'the sandbox phone did not get through'
-    return fail(
-      failure('CallStartFailed', { callId, reason, hangupCause: 'carrier_silent', sipCode: null }),
-    )
+    if (outcome?.taken) return ok(outcome.placement.call)
+    if (outcome?.rejected) return ok(outcome.rejected)
+    if (outcome?.limit) return fail(concurrencyFailure(outcome.limit))
+    return fail(failure('Unavailable', { reason: 'the sandbox phone did not get through' }))
   }
 
   follow(callId: string, afterId: string | null, signal: AbortSignal): AsyncIterable<EventRow> {
@@ -159,7 +158,7 @@ export class CallRegistry implements Calls {
       }),
       talk: talkOptions(settings),
       recordTo: settings.recordingEnabled
-        ? join(this.#deps.policy.recordingsDir, `${call.id}.wav`)
+        ? recordingPath(this.#deps.policy.recordingsDir, call.id)
         : null,
       callerIdName: number.callerIdName,
     }
@@ -201,7 +200,7 @@ export class CallRegistry implements Calls {
       const outcome = await answer(this.#deps, incoming)
       if (outcome.taken) await this.#open(outcome.placement)
       else refuse(outcome.sipCode)
-      this.#expected.get(callId)?.resolve(outcome.taken ? outcome.placement.call : outcome.call)
+      this.#expected.get(callId)?.resolve(outcome)
     } catch (error) {
       log.error('call.incoming.failed', { callId }, error)
       refuse(500)

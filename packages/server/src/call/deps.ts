@@ -26,6 +26,8 @@ export interface CallDeps {
   clock: Clock
   ids: Ids
   log: Log
+  /** Makes the recording of a dead process whole; null when there is nothing to hear. */
+  repairRecording: (path: string) => Promise<number | null>
   /** Something was committed: deliveries may be due, audit rows wait for their chain. */
   committed: () => void
 }

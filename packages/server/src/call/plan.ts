@@ -1,4 +1,5 @@
 // How one call talks: its connection's settings as they stood when it was placed, with the call's own on top.
+import { join } from 'node:path'
 import type { Connection } from '@saperly/contract'
 import type { TalkOptions } from '@saperly/network'
 
@@ -24,4 +25,9 @@ export function talkOptions(settings: ConnectionSettings): TalkOptions {
     endpointingMs: settings.turnTaking.endpointingMs,
     interruptible: settings.turnTaking.interruptible,
   }
+}
+
+/** Where the recording of a call is written. */
+export function recordingPath(recordingsDir: string, callId: string): string {
+  return join(recordingsDir, `${callId}.wav`)
 }

@@ -80,7 +80,7 @@ export interface Calls {
   }): Promise<
     Result<
       CallRow,
-      FailureOf<'NumberNotFound' | 'NumberHasNoConnection' | 'Unavailable' | 'CallStartFailed'>
+      FailureOf<'NumberNotFound' | 'NumberHasNoConnection' | 'ConcurrencyLimited' | 'Unavailable'>
     >
   >
   /** Events after `afterId` (null: from the start), then live ones, until `ended` or until `signal` aborts. */

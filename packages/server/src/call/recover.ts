@@ -3,6 +3,7 @@ import type { DialogRecord } from '@saperly/network'
 import type { CallRow } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
+import { recordingPath } from './plan.ts'
 
 /**
  * Ends what no process runs any more. A connected call is settled as `completed` up to its last heartbeat, the others
@@ -27,8 +28,14 @@ async function recoverCall(deps: CallDeps, call: CallRow): Promise<void> {
     cause: 'process_lost',
     sipCode: null,
     q850Cause: null,
-    recordingPath: null,
+    recordingPath: await recordingOf(deps, call),
     hasTranscript: turns.length > 0,
   })
   deps.log.info('call.recovered', { callId: call.id, status: finished?.status ?? null })
+}
+
+/** What the dead process had recorded, with its header put right; null when there is nothing to hear. */
+async function recordingOf(deps: CallDeps, call: CallRow): Promise<string | null> {
+  const path = recordingPath(deps.policy.recordingsDir, call.id)
+  return (await deps.repairRecording(path)) === null ? null : path
 }

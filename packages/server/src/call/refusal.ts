@@ -2,6 +2,15 @@
 import { failure, type FailureOf } from '@saperly/contract'
 import type { LedgerRefusal } from '../store/port.ts'
 
+type ConcurrencyRefusal = Extract<LedgerRefusal, { reason: 'concurrency' }>
+
+export function concurrencyFailure({
+  limit,
+  active,
+}: ConcurrencyRefusal): FailureOf<'ConcurrencyLimited'> {
+  return failure('ConcurrencyLimited', { limit, active })
+}
+
 export function refusalFailure(
   refusal: LedgerRefusal,
 ): FailureOf<'InsufficientFunds' | 'SpendLimitExceeded' | 'ConcurrencyLimited'> {
@@ -15,6 +24,6 @@ export function refusalFailure(
       return failure('SpendLimitExceeded', { limitCents, priorSpendCents, requestedCents })
     }
     case 'concurrency':
-      return failure('ConcurrencyLimited', { limit: refusal.limit, active: refusal.active })
+      return concurrencyFailure(refusal)
   }
 }

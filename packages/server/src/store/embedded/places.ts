@@ -1,6 +1,16 @@
 // Where the embedded database lives: its home in the data folder, and a socket folder with a short path.
 import { createHash } from 'node:crypto'
-import { chmod, chown, lstat, mkdir, realpath, rmdir, stat, symlink } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  realpath,
+  rmdir,
+  stat,
+  symlink,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fault, type Log } from '@saperly/kernel'
@@ -29,7 +39,12 @@ export function homeOf(dataDir: string): string {
  * @throws Fault when neither can be used
  */
 export async function prepareHome(dataDir: string, user: RunAs, log: Log): Promise<string> {
-  await mkdir(dataDir, { recursive: true })
+  await mkdir(dataDir, { recursive: true }).catch((cause: unknown) => {
+    throw new Fault(`the data folder ${dataDir} can't be made: set DATA_DIR to one that can`, {
+      cause,
+      retryable: false,
+    })
+  })
   const home = homeOf(dataDir)
   const known = await realpath(home).catch(() => null)
   if (known !== null && (await usable(known, user))) return known
@@ -49,7 +64,7 @@ export async function prepareHome(dataDir: string, user: RunAs, log: Log): Promi
       },
     )
   }
-  return elsewhere(dataDir, home, user, log)
+  return elsewhere(home, user, log)
 }
 
 async function usable(folder: string, user: RunAs): Promise<boolean> {
@@ -57,10 +72,10 @@ async function usable(folder: string, user: RunAs): Promise<boolean> {
   return code === 0
 }
 
-async function elsewhere(dataDir: string, home: string, user: RunAs, log: Log): Promise<string> {
-  const folder = join(REACHABLE_HOME, hashOf(await realpath(dataDir)))
+async function elsewhere(home: string, user: RunAs, log: Log): Promise<string> {
   await mkdir(REACHABLE_HOME, { recursive: true, mode: 0o755 })
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  // Never a name used before: whoever removed the data folder meant to begin anew.
+  const folder = await mkdtemp(join(REACHABLE_HOME, 'postgres-'))
   await chown(folder, user.uid!, user.gid!)
   await rmdir(home)
   await symlink(folder, home)

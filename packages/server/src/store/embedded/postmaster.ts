@@ -4,6 +4,7 @@ import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '@saperly/kernel'
 import { spawnOptions } from './command.ts'
+import { SOCKET_PORT } from './places.ts'
 import type { RunAs } from './user.ts'
 
 /** How often a condition of the server is looked at again. */
@@ -39,12 +40,24 @@ const SETTINGS: Readonly<Record<string, string>> = {
   log_checkpoints: 'off',
 }
 
+/** The server of this cluster as its pid file has it, if its process is there. */
+export function runningPostmaster(cluster: string): Promise<Postmaster | null> {
+  return readLockFile(join(cluster, 'postmaster.pid'), cluster)
+}
+
 /**
- * The server of this cluster as its pid file has it, if its process is there. A file that names a process which is
- * something else by now (pids are used again, in containers at once) is removed.
+ * A server that still sits on the socket although the cluster it served was removed under it (and perhaps made anew
+ * under the same name).
  */
-export async function runningPostmaster(cluster: string): Promise<Postmaster | null> {
-  const path = join(cluster, 'postmaster.pid')
+export function strayPostmaster(socketFolder: string, cluster: string): Promise<Postmaster | null> {
+  return readLockFile(join(socketFolder, `.s.PGSQL.${SOCKET_PORT}.lock`), cluster)
+}
+
+/**
+ * Both files have the same lines. One that names a process which is something else by now (pids are used again, in
+ * containers at once) is removed.
+ */
+async function readLockFile(path: string, cluster: string): Promise<Postmaster | null> {
   const text = await readFile(path, 'utf8').catch(() => null)
   if (text === null) return null
   // Lines: pid, data folder, start, port, socket folder, address, shared memory, status.
@@ -53,6 +66,7 @@ export async function runningPostmaster(cluster: string): Promise<Postmaster | n
   if (!Number.isSafeInteger(pid) || pid <= 1 || !isAlive(pid)) return null
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => null)
   if (command !== null && !command.split('\0').includes(cluster)) {
+    // An empty command line is a process that is just ending.
     if (command !== '') await rm(path, { force: true })
     return null
   }

@@ -11,6 +11,7 @@ import {
   runningPostmaster,
   spawnPostmaster,
   stopPostmaster,
+  strayPostmaster,
   until,
 } from './postmaster.ts'
 import type { RunAs } from './user.ts'
@@ -103,8 +104,10 @@ export class Server {
   }
 
   async #spawn(): Promise<Postmaster> {
-    const { home, bin, user } = this.#place
+    const { home, bin, user, clock } = this.#place
     const socketFolder = await prepareSocketFolder(home, user)
+    const stray = await strayPostmaster(socketFolder, this.#cluster)
+    if (stray?.certain) await stopPostmaster(stray.pid, clock, STOP_LIMIT_MS)
     const ended = await spawnPostmaster(bin, home, socketFolder, user)
     const started = await this.#whenReady(() => !ended())
     if (started && (await answers(started))) return started

@@ -124,6 +124,15 @@ describe('startEmbedded', { timeout: TEST_LIMIT_MS }, () => {
     await database.stop()
   })
 
+  it('begins anew in a data folder that was removed under a server', async () => {
+    const child = await startInChild()
+    child.kill('SIGKILL')
+    await rm(dataDir, { recursive: true })
+    const database = await start()
+    await expect(ask(database.address, 'select answer from witness')).rejects.toThrow('witness')
+    await database.stop()
+  })
+
   it('refuses a data folder that another process runs', async () => {
     const owner = await start()
     await expect(start()).rejects.toThrow('DATA_DIR')
