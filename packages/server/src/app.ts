@@ -4,7 +4,14 @@ import { mkdir } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, Ids, type Log, type Random, SystemClock, systemRandom } from '@saperly/kernel'
-import { createMediaPlane, createNode, type Network, recognizerOf, voices } from '@saperly/network'
+import {
+  createMediaPlane,
+  createNode,
+  type Network,
+  recognizerOf,
+  repairWav,
+  voices,
+} from '@saperly/network'
 import { createApi } from './api/server.ts'
 import { SandboxInventory } from './api/inventory.ts'
 import { AuditChainer } from './audit/chainer.ts'

@@ -128,10 +128,18 @@ export async function spawnPostmaster(
   }
 }
 
-/** Asks for a fast shutdown (clients are sent away, everything is written) and tells whether it ended in time. */
-export async function stopPostmaster(pid: number, clock: Clock, limitMs: number): Promise<boolean> {
+/**
+ * Ends the server and tells whether it ended in time. SIGINT: clients are sent away and everything is written. SIGQUIT:
+ * at once, and nothing is written any more.
+ */
+export async function stopPostmaster(
+  pid: number,
+  signal: 'SIGINT' | 'SIGQUIT',
+  clock: Clock,
+  limitMs: number,
+): Promise<boolean> {
   if (!isAlive(pid)) return true
-  process.kill(pid, 'SIGINT')
+  process.kill(pid, signal)
   return until(() => Promise.resolve(!isAlive(pid)), clock, limitMs)
 }
 

@@ -55,6 +55,7 @@ export class Server {
     const version = await readFile(join(this.#cluster, 'PG_VERSION'), 'utf8').catch(() => null)
     if (version !== null) return
     const { bin, user } = this.#place
+    await this.#vacantSocketFolder()
     const unfinished = `${this.#cluster}.unfinished-${process.pid}`
     await rm(unfinished, { recursive: true, force: true })
     const { code, output } = await runCommand(
@@ -85,7 +86,7 @@ export class Server {
         return running
       }
       // Its socket was swept away, perhaps: nobody can reach it any more, so that a new one must take over.
-      if (running.certain) await stopPostmaster(running.pid, this.#place.clock, STOP_LIMIT_MS)
+      if (running.certain) await this.#end(running.pid, 'SIGINT')
     }
     return this.#spawn()
   }
@@ -97,17 +98,29 @@ export class Server {
   async stop(): Promise<void> {
     const running = await runningPostmaster(this.#cluster)
     if (!running) return
-    if (!(await stopPostmaster(running.pid, this.#place.clock, STOP_LIMIT_MS))) {
-      throw new Fault('the embedded PostgreSQL does not stop', { retryable: true })
-    }
+    await this.#end(running.pid, 'SIGINT')
     await removeSocketFolder(running.socketFolder)
   }
 
+  async #end(pid: number, signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
+    if (await stopPostmaster(pid, signal, this.#place.clock, STOP_LIMIT_MS)) return
+    throw new Fault('the embedded PostgreSQL does not stop', { retryable: true })
+  }
+
+  /**
+   * The socket's folder, with nobody on it. A server whose cluster was removed under it must be gone before there is a
+   * new one of the same name, or its last checkpoint would overwrite the new one's control file.
+   */
+  async #vacantSocketFolder(): Promise<string> {
+    const folder = await prepareSocketFolder(this.#place.home, this.#place.user)
+    const stray = await strayPostmaster(folder, this.#cluster)
+    if (stray?.certain) await this.#end(stray.pid, 'SIGQUIT')
+    return folder
+  }
+
   async #spawn(): Promise<Postmaster> {
-    const { home, bin, user, clock } = this.#place
-    const socketFolder = await prepareSocketFolder(home, user)
-    const stray = await strayPostmaster(socketFolder, this.#cluster)
-    if (stray?.certain) await stopPostmaster(stray.pid, clock, STOP_LIMIT_MS)
+    const { home, bin, user } = this.#place
+    const socketFolder = await this.#vacantSocketFolder()
     const ended = await spawnPostmaster(bin, home, socketFolder, user)
     const started = await this.#whenReady(() => !ended())
     if (started && (await answers(started))) return started
