@@ -26,8 +26,10 @@ export interface BaresipOptions {
   answer: 'auto' | 'manual'
   /** Numbers it answers for. */
   numbers: readonly string[]
-  /** The tone it plays all the time, Hz. */
+  /** The tone it plays all the time, Hz; 0 for silence. */
   toneHz: number
+  /** What it plays first, once: mono samples at 8 kHz, with silence behind them. */
+  speech?: Int16Array
 }
 
 interface ControlEvent {
@@ -161,10 +163,18 @@ async function writeConfig(
   await writeFile(join(folder, 'config'), `${lines.join('\n')}\n`)
   await writeFile(join(folder, 'accounts'), `${accounts.join('\n')}\n`)
   await writeFile(join(folder, 'contacts'), '')
-  await writeFile(play, toneWav(options.toneHz, 60))
+  await writeFile(play, options.speech ? wavOf(options.speech, 120) : toneWav(options.toneHz, 60))
 }
 
 function toneWav(hertz: number, seconds: number): Buffer {
+  const tone = Int16Array.from({ length: RATE * seconds }, (_, i) =>
+    Math.round(8000 * Math.sin((2 * Math.PI * hertz * i) / RATE)),
+  )
+  return wavOf(tone, seconds)
+}
+
+/** A mono WAV of `seconds`: the samples, then silence. */
+function wavOf(speech: Int16Array, seconds: number): Buffer {
   const samples = RATE * seconds
   const wav = Buffer.alloc(44 + samples * 2)
   wav.write('RIFF', 0)
@@ -179,9 +189,7 @@ function toneWav(hertz: number, seconds: number): Buffer {
   wav.writeUInt16LE(16, 34)
   wav.write('data', 36)
   wav.writeUInt32LE(samples * 2, 40)
-  for (let i = 0; i < samples; i++) {
-    wav.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * hertz * i) / RATE)), 44 + i * 2)
-  }
+  speech.forEach((sample, i) => wav.writeInt16LE(sample, 44 + i * 2))
   return wav
 }
 

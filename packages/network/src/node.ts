@@ -57,6 +57,8 @@ export async function createNode(options: NodeOptions): Promise<NetworkNode> {
   return new SipNode(options, options.transport ?? (await openUdp(options.sip)))
 }
 
+type Dial = Extract<NetworkCommand, { type: 'dial' }>
+
 class SipNode implements NetworkNode {
   readonly recognizer: 'phrases' | 'free'
   readonly #options: NodeOptions
@@ -146,13 +148,13 @@ class SipNode implements NetworkNode {
     for (const listener of this.#listeners) listener(event)
   }
 
-  #dial(command: Extract<NetworkCommand, { type: 'dial' }>): void {
+  #dial(command: Dial): void {
     const { callId } = command
     if (this.#legs.has(callId)) return this.#options.log.warn('node.dialled_twice', { callId })
     if (this.#legs.size >= MAX_LEGS) return this.#refuseDial(callId)
     const routes =
       command.environment === 'test'
-        ? this.#sandboxRoutes(command.from, command.to)
+        ? this.#sandboxRoutes(command)
         : this.#trunkRoutes(command.from, command.to)
     this.#start(callId, new OutgoingLeg(this.#parts, command, routes, this.#forget(callId)))
   }
@@ -180,10 +182,10 @@ class SipNode implements NetworkNode {
     )
   }
 
-  #sandboxRoutes(from: string, to: string): Route[] {
+  #sandboxRoutes({ from, to, toOwnNumber = false }: Dial): Route[] {
     const { sandbox } = this.#options
-    if (!sandbox) return []
-    const via = sandbox.addressFor(to)
+    const via = toOwnNumber ? this.address : sandbox?.addressFor(to)
+    if (!via) return []
     return [
       {
         trunk: null,
@@ -229,7 +231,9 @@ class SipNode implements NetworkNode {
 
   /** Whose requests come from there; null for strangers, who are dropped in silence. */
   #originOf(source: Endpoint): { environment: Environment; trunk: Trunk | null } | null {
-    if (this.#options.sandbox?.sourceOf(source.address, source.port)) {
+    const { address, port } = this.address
+    const ours = source.address === address && source.port === port
+    if (ours || this.#options.sandbox?.sourceOf(source.address, source.port)) {
       return { environment: 'test', trunk: null }
     }
     const trunk = this.#trunks.find((known) => known.owns(source))

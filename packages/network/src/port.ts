@@ -48,6 +48,8 @@ export type NetworkCommand =
       environment: Environment
       from: string
       to: string
+      /** A test call to a number of this platform itself: it comes back in, instead of going to a sandbox phone. */
+      toOwnNumber?: boolean
       callerIdName: string | null
       ringTimeoutMs: number
       talk: TalkOptions

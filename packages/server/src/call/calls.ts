@@ -151,6 +151,7 @@ export class CallRegistry implements Calls {
       connectionId: connection.id,
       mode: connection.mode,
       settings,
+      instructions: call.instructions ?? settings.instructions,
       disclosure: disclosureOf(settings, {
         direction: call.direction,
         workspaceName: workspace?.name ?? 'us',

@@ -9,6 +9,8 @@ export interface CallPlan {
   connectionId: string
   mode: 'hosted' | 'manual'
   settings: ConnectionSettings
+  /** The call's own prompt, or the connection's. */
+  instructions: string | null
   /** What the disclosure says, or null when compliance is turned off. */
   disclosure: string | null
   talk: TalkOptions

@@ -74,7 +74,7 @@ export class Session {
 
   /** The two openings: one asks the carrier, the other takes its call. From here on they are the same. */
   async #begin(): Promise<void> {
-    const { network } = this.#deps
+    const { network, store } = this.#deps
     const { id: callId, direction, environment, from, to, ringTimeoutSec } = this.#call
     const { talk, recordTo, callerIdName } = this.plan
     if (direction === 'inbound') {
@@ -82,9 +82,19 @@ export class Session {
       return network.post({ type: 'answer', callId, talk, recordTo })
     }
     await this.#move('dial', {}, null, {})
-    const ringTimeoutMs = ringTimeoutSec * 1000
-    const leg = { callId, environment, from, to, callerIdName, ringTimeoutMs, talk, recordTo }
-    network.post({ type: 'dial', ...leg })
+    const own = environment === 'test' && (await store.tables.numbers.findActive('test', to))
+    network.post({
+      type: 'dial',
+      callId,
+      environment,
+      from,
+      to,
+      toOwnNumber: Boolean(own),
+      callerIdName,
+      ringTimeoutMs: ringTimeoutSec * 1000,
+      talk,
+      recordTo,
+    })
   }
 
   /** Resolves when the carrier has decided: rings, answered, or the call is over. Returns why it could not start. */
@@ -210,8 +220,9 @@ export class Session {
   }
 
   async #onEnded(event: Extract<NetworkEvent, { type: 'ended' }>): Promise<void> {
-    const ours = event.cause === 'local_hangup' || event.cause === 'cancelled'
-    const cause = ours ? (this.#cause ?? 'cancelled') : this.#theirCause(event.cause)
+    const { cause: theirs } = event
+    const ours = theirs === 'local_hangup' || theirs === 'cancelled'
+    const cause = ours ? (this.#cause ?? 'cancelled') : theirs
     this.#failureReason = event.reason
     await this.#finish('networkEnded', {
       measuredMs: event.measuredMs,
@@ -219,11 +230,6 @@ export class Session {
       sipCode: event.sipCode,
       q850Cause: event.q850Cause,
     })
-  }
-
-  #theirCause(cause: Extract<NetworkEvent, { type: 'ended' }>['cause']): HangupCause {
-    assert(cause !== 'local_hangup', 'a hang-up of ours has a cause of ours')
-    return cause
   }
 
   // --- what the session does --------------------------------------------------------------------------------------
@@ -250,15 +256,11 @@ export class Session {
       direction,
       from,
       to,
-      instructions: this.#instructions(),
+      instructions: this.plan.instructions,
       onDirective: (directive) =>
         void this.#steps.add(() => this.#conversation?.onUnasked(directive)),
     })
     return this.#brain
-  }
-
-  #instructions(): string | null {
-    return this.#call.instructions ?? this.plan.settings.instructions
   }
 
   #startTalking(brain: Brain): void {
@@ -271,7 +273,7 @@ export class Session {
       clock,
       ids,
       callId,
-      opening: { direction, from, to, instructions: this.#instructions() },
+      opening: { direction, from, to, instructions: this.plan.instructions },
       hooks: {
         enqueue: (step) => this.#steps.add(step),
         fork: (name, body) => this.#scope?.fork(name, body),
