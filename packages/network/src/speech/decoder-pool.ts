@@ -21,7 +21,6 @@ interface Seat {
 }
 
 interface Waiter {
-  leg: object
   resolve: (seat: Seat) => void
   reject: (error: Fault) => void
 }
@@ -49,7 +48,7 @@ export class DecoderPool {
 
   /** A decoder with `grammar`, the one this leg had last if it is free. Throws a Fault when there is none. */
   async acquire(leg: object, grammar: PhraseGrammar): Promise<Lease> {
-    const seat = await this.#take(leg)
+    const seat = await this.#take(leg, grammar)
     try {
       const cold = seat.leg !== leg
       if (cold) await seat.decoder.reset()
@@ -86,10 +85,13 @@ export class DecoderPool {
     }
   }
 
-  async #take(leg: object): Promise<Seat> {
+  async #take(leg: object, grammar: PhraseGrammar): Promise<Seat> {
     if (this.#closed) throw new Fault('recogniser is closed', { retryable: false })
     const free = this.#seats.filter(({ busy }) => !busy)
-    const seat = free.find((other) => other.leg === leg) ?? free[0]
+    const seat =
+      free.find((other) => other.leg === leg) ??
+      free.find(({ decoder }) => decoder.grammar === grammar) ??
+      free[0]
     if (seat) {
       seat.busy = true
       return seat
@@ -98,7 +100,7 @@ export class DecoderPool {
       throw new Fault('recogniser is overloaded', { retryable: true })
     }
     const handed = new Promise<Seat>((resolve, reject) => {
-      this.#waiting.push({ leg, resolve, reject })
+      this.#waiting.push({ resolve, reject })
     })
     if (this.size < MAX_DECODERS && this.#opening < this.#waiting.length) this.#growForWaiter()
     return handed

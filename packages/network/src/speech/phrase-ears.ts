@@ -2,8 +2,7 @@
 import type { Log } from '@saperly/kernel'
 import type { Expect } from '../talk/port.ts'
 import type { DecoderPool, Lease } from './decoder-pool.ts'
-import type { Lexicon } from './lexicon.ts'
-import { buildGrammar } from './phrase-grammar.ts'
+import type { GrammarBook } from './grammar-book.ts'
 import type { PhraseGrammar } from './phrase-grammar.ts'
 import { defaultPhrases } from './phrases.ts'
 import type { Ears, EarsOptions } from './port.ts'
@@ -33,16 +32,16 @@ export class PhraseEars implements Ears {
   readonly recognizer = 'phrases'
   readonly #options: EarsOptions
   readonly #pool: DecoderPool
-  readonly #lexicon: Lexicon
+  readonly #grammars: GrammarBook
   readonly #log: Log
   #expect: Expect = {}
   #grammar: PhraseGrammar | null = null
   #open: Utterance | null = null
 
-  constructor(options: EarsOptions, pool: DecoderPool, lexicon: Lexicon, log: Log) {
+  constructor(options: EarsOptions, pool: DecoderPool, grammars: GrammarBook, log: Log) {
     this.#options = options
     this.#pool = pool
-    this.#lexicon = lexicon
+    this.#grammars = grammars
     this.#log = log
   }
 
@@ -98,11 +97,8 @@ export class PhraseEars implements Ears {
 
   #build(): PhraseGrammar {
     const { phrases = [], hints = [], digits } = this.#expect
-    const grammar = buildGrammar(
-      [...phrases, ...hints, ...this.#options.phrases, ...defaultPhrases],
-      digits !== undefined,
-      this.#lexicon,
-    )
+    const all = [...phrases, ...hints, ...this.#options.phrases, ...defaultPhrases]
+    const grammar = this.#grammars.grammar(all, digits !== undefined)
     if (grammar.skipped > 0) this.#log.warn('speech.phrases_skipped', { count: grammar.skipped })
     return grammar
   }

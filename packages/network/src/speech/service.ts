@@ -5,6 +5,7 @@ import { withBeep } from './beep.ts'
 import { DecoderPool } from './decoder-pool.ts'
 import { FLITE_VOICES, FliteMouth } from './flite.ts'
 import { FliteProgram } from './flite-wasi.ts'
+import { GrammarBook } from './grammar-book.ts'
 import { Lexicon } from './lexicon.ts'
 import { PhraseEars } from './phrase-ears.ts'
 import type { SpeechEngine, SpeechService, Voice } from './port.ts'
@@ -44,11 +45,11 @@ function toneService(): SpeechService {
 async function embeddedService(log: Log): Promise<SpeechService> {
   const mouth = new FliteMouth(await FliteProgram.load())
   const dictionary = await readFile(`${modelBase()}en-us/dict.txt`, 'latin1')
-  const lexicon = new Lexicon(dictionary, (words) => mouth.pronounce(words))
+  const grammars = new GrammarBook(new Lexicon(dictionary, (words) => mouth.pronounce(words)))
   const pool = new DecoderPool()
   await pool.warm()
   return {
-    openEars: (options) => new PhraseEars(options, pool, lexicon, log),
+    openEars: (options) => new PhraseEars(options, pool, grammars, log),
     mouth: withBeep(mouth),
     close: async () => pool.close(),
   }
