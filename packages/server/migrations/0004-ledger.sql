@@ -97,18 +97,19 @@ create function cap_month(key text, at timestamptz) returns text language sql im
 $$;
 
 -- Lock order, everywhere: the caps of the chain sorted by key, then the account. Missing rows are made first, so
--- that there is something to lock.
+-- that there is something to lock. One row at a time, by its primary key, however many keys there come to be.
 create function lock_caps(ws text, env text, key text, month text) returns void language plpgsql as $$
+declare
+  c record;
 begin
   if key is null then return; end if;
-  insert into key_period (workspace_id, environment, key_id, period, cap_cents)
-    select ws, env, c.key_id, c.period, c.cap_cents from cap_chain(ws, env, key, month) c
-    order by c.key_id collate "C"
-    on conflict do nothing;
-  perform 1 from key_period p
-    where p.workspace_id = ws and p.environment = env
-      and (p.key_id, p.period) in (select c.key_id, c.period from cap_chain(ws, env, key, month) c)
-    order by p.key_id, p.period for update;
+  for c in select * from cap_chain(ws, env, key, month) order by key_id collate "C" loop
+    insert into key_period (workspace_id, environment, key_id, period, cap_cents)
+      values (ws, env, c.key_id, c.period, c.cap_cents) on conflict do nothing;
+    perform 1 from key_period p
+      where p.workspace_id = ws and p.environment = env and p.key_id = c.key_id and p.period = c.period
+      for update;
+  end loop;
 end $$;
 
 create function lock_account(ws text, env text) returns account language plpgsql as $$
@@ -123,23 +124,21 @@ end $$;
 create function apply_transfers() returns trigger language plpgsql as $$
 declare
   k record;
+  link record;
 begin
-  for k in select distinct workspace_id, environment, key_id, cap_month from added
-    where key_id is not null order by 1, 2, 3, 4
+  for k in
+    select workspace_id, environment, key_id, cap_month,
+      sum(case when kind in ('settle', 'charge') then posted_cents else 0 end)::bigint as spent,
+      sum(hold_cents)::bigint as held
+    from added where key_id is not null group by 1, 2, 3, 4 order by 1, 2, 3, 4
   loop
     perform lock_caps(k.workspace_id, k.environment, k.key_id, k.cap_month);
+    for link in select * from cap_chain(k.workspace_id, k.environment, k.key_id, k.cap_month) loop
+      update key_period p set spent_cents = p.spent_cents + k.spent, held_cents = p.held_cents + k.held
+        where p.workspace_id = k.workspace_id and p.environment = k.environment
+          and p.key_id = link.key_id and p.period = link.period;
+    end loop;
   end loop;
-  update key_period p set spent_cents = p.spent_cents + s.spent, held_cents = p.held_cents + s.held
-    from (
-      select t.workspace_id, t.environment, c.key_id, c.period,
-        sum(case when t.kind in ('settle', 'charge') then t.posted_cents else 0 end)::bigint as spent,
-        sum(t.hold_cents)::bigint as held
-      from added t cross join lateral cap_chain(t.workspace_id, t.environment, t.key_id, t.cap_month) c
-      where t.key_id is not null
-      group by 1, 2, 3, 4
-    ) s
-    where p.workspace_id = s.workspace_id and p.environment = s.environment
-      and p.key_id = s.key_id and p.period = s.period;
 
   update account a set
       posted_cents = a.posted_cents + s.posted,
