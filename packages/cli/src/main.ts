@@ -1,1 +1,24 @@
-export {}
+#!/usr/bin/env node
+// The saperly command: hands the process to the program, and its answer back to the shell.
+import { runProgram } from './program.ts'
+
+const stop = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  // The first asks for an orderly end, the second does not wait for it.
+  process.on(name, () => (stop.signal.aborted ? process.exit(1) : stop.abort()))
+}
+
+// A reader that has seen enough (`saperly … | head`) is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
+process.exitCode = await runProgram(process.argv.slice(2), {
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  environment: process.env,
+  directory: process.cwd(),
+  colour: process.stdout.isTTY === true,
+  signal: stop.signal,
+})

@@ -1,4 +1,11 @@
 // The control plane's face: configure, start, operate.
 export { type Adapters, type Server, startServer } from './app.ts'
-export { createWorkspace, DEMO_NUMBER, insertKey } from './bootstrap.ts'
+export {
+  createWorkspace,
+  DEFAULT_WORKSPACE,
+  DEMO_NUMBER,
+  insertKey,
+  KEY_FILE as TEST_KEY_FILE,
+} from './bootstrap.ts'
 export { type Config, ConfigError, readConfig } from './config.ts'
+export { openOperator, type Operator, OperatorError } from './operator.ts'

@@ -1,0 +1,183 @@
+// What only the operator of a platform can do: directly on its database, also while a server is running on it.
+import { hkdfSync } from 'node:crypto'
+import { type Clock, Ids, type Log, systemRandom, SystemClock, countryOf } from '@saperly/kernel'
+import type { Environment } from '@saperly/network'
+import { createWorkspace, DEFAULT_WORKSPACE } from './bootstrap.ts'
+import type { Config } from './config.ts'
+import { openLog } from './log.ts'
+import { openKey } from './secrets/box.ts'
+import type { DatabaseAddress } from './store/database.ts'
+import { runningEmbedded } from './store/embedded/running.ts'
+import { startEmbedded } from './store/embedded/supervisor.ts'
+import type { Store, Tables, Tenant, WorkspaceRow } from './store/port.ts'
+import { openStore } from './store/postgres.ts'
+
+export interface Operator {
+  /** A new workspace with a key for each environment; the only time that the keys are shown. */
+  createWorkspace(name: string): Promise<{ workspaceId: string; keys: Record<Environment, string> }>
+  workspaces(): Promise<(WorkspaceRow & { balanceCents: Record<Environment, number> })[]>
+  /** @throws OperatorError when there is no such workspace */
+  topUp(tenant: Tenant, amountCents: number): Promise<{ balanceCents: number }>
+  /**
+   * Makes a number of the operator's own carrier one of the workspace.
+   * @throws OperatorError when there is no such workspace, or the number is in use
+   */
+  importNumber(tenant: Tenant, phoneNumber: string): Promise<{ numberId: string }>
+  /** What is wrong with the ledger, in words; empty when every balance is the sum of its postings. */
+  verifyLedger(): Promise<string[]>
+  /** What is wrong with the audit trail, in words; empty when every chain is whole. */
+  verifyAudit(): Promise<string[]>
+  close(): Promise<void>
+}
+
+/** What was asked for can't be done, for a reason that the operator can mend. */
+export class OperatorError extends Error {
+  override readonly name = 'OperatorError'
+}
+
+/**
+ * Opens the platform's database: that of `DATABASE_URL`, else the embedded one, whether a server runs it or not.
+ * @throws Fault when it is away
+ */
+export async function openOperator(config: Config): Promise<Operator> {
+  const clock = new SystemClock()
+  const log = openLog(config.logLevel)
+  const random = systemRandom
+  const { databaseUrl, dataDir, secretKey } = config
+  const key = await openKey({ fromEnvironment: secretKey, dataDir, random })
+  const auditKey = Buffer.from(
+    hkdfSync('sha256', key, new Uint8Array(), 'saperly audit trail', 32),
+  ).toString('hex')
+  const database = databaseUrl === null ? await embedded(dataDir, clock, log) : remote(databaseUrl)
+  try {
+    const { address } = database
+    const maxLiveCalls = config.limits.liveCalls
+    const store = await openStore({ address, clock, log, auditKey, random, maxLiveCalls })
+    return operatorOver(store, clock, async () => {
+      await store.close()
+      await database.stop()
+    })
+  } catch (error) {
+    await database.stop()
+    throw error
+  }
+}
+
+interface OpenDatabase {
+  address: DatabaseAddress
+  stop(): Promise<void>
+}
+
+function remote(url: string): OpenDatabase {
+  return { address: { url }, stop: () => Promise.resolve() }
+}
+
+async function embedded(dataDir: string, clock: Clock, log: Log): Promise<OpenDatabase> {
+  const address = await runningEmbedded(dataDir)
+  if (address) return { address, stop: () => Promise.resolve() }
+  return startEmbedded({ dataDir, clock, log })
+}
+
+function operatorOver(store: Store, clock: Clock, close: () => Promise<void>): Operator {
+  const random = systemRandom
+  const ids = new Ids(clock, random)
+  const deps = { store, clock, ids, random }
+  return {
+    close,
+    createWorkspace: (name) => createWorkspace(deps, name),
+    workspaces: async () => {
+      const rows = await store.tables.workspaces.list()
+      return Promise.all(
+        rows.map(async (row) => ({ ...row, balanceCents: await balances(store.tables, row.id) })),
+      )
+    },
+    topUp: (tenant, amountCents) =>
+      store.transaction(async (tables) => {
+        await checkWorkspace(tables, tenant.workspaceId)
+        const at = clock.now()
+        const topped = await tables.ledger.topUp(tenant, amountCents, 'operator', at)
+        await noted(tables, ids, tenant, 'balance.topped_up', 'workspace', tenant.workspaceId, at, {
+          amountCents,
+        })
+        return topped
+      }),
+    importNumber: (tenant, phoneNumber) =>
+      store.transaction(async (tables) => {
+        await checkWorkspace(tables, tenant.workspaceId)
+        const numberId = ids.next('num')
+        const at = clock.now()
+        const inserted = await tables.numbers.insert({
+          ...tenant,
+          ...importedNumber,
+          id: numberId,
+          phoneNumber,
+          country: countryOf(phoneNumber) ?? 'US',
+          createdAt: at,
+        })
+        if (!inserted) throw new OperatorError('the number is in use already')
+        await noted(tables, ids, tenant, 'number.imported', 'number', numberId, at, {})
+        return { numberId }
+      }),
+    verifyLedger: async () => {
+      const problems = await store.tables.ledger.verify()
+      return problems.map(
+        ({ tenant, problem }) => `${tenant.workspaceId} (${tenant.environment}): ${problem}`,
+      )
+    },
+    verifyAudit: async () => {
+      await store.tables.audit.chain()
+      const problems = await store.tables.audit.verify()
+      return problems.map(
+        ({ workspaceId, auditId, problem }) => `${workspaceId}, entry ${auditId}: ${problem}`,
+      )
+    },
+  }
+}
+
+/** The carrier bills the operator for such a number, so that it costs the workspace nothing here. */
+const importedNumber = {
+  connectionId: null,
+  webhookUrl: null,
+  smsSenderId: null,
+  callerIdName: null,
+  numberType: 'local',
+  monthlyPriceCents: 0,
+  nextChargeAt: null,
+  releasedAt: null,
+} as const
+
+async function balances(tables: Tables, workspaceId: string): Promise<Record<Environment, number>> {
+  const balance = (environment: Environment): Promise<number> =>
+    tables.ledger.balance({ workspaceId, environment })
+  return { test: await balance('test'), live: await balance('live') }
+}
+
+async function checkWorkspace(tables: Tables, id: string): Promise<void> {
+  if (await tables.workspaces.get(id)) return
+  const known = id === DEFAULT_WORKSPACE ? '; start the server once, to make the first' : ''
+  throw new OperatorError(`there is no workspace ${id}${known}`)
+}
+
+function noted(
+  tables: Tables,
+  ids: Ids,
+  tenant: Tenant,
+  eventType: string,
+  targetType: string,
+  targetId: string,
+  createdAt: number,
+  data: Record<string, unknown>,
+): Promise<void> {
+  const id = ids.next('aud')
+  const actor = 'operator'
+  return tables.audit.append({
+    ...tenant,
+    id,
+    eventType,
+    targetType,
+    targetId,
+    actor,
+    data,
+    createdAt,
+  })
+}
