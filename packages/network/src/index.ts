@@ -2,6 +2,7 @@
 export { createMediaPlane, recognizerOf } from './media/plane.ts'
 export { createNode, type NetworkNode } from './node.ts'
 export type * from './port.ts'
+export { createSandbox } from './sandbox/sandbox.ts'
 export { voices } from './speech/service.ts'
 export { repairWav } from './record/wav.ts'
 export { liveThreads } from './media/thread.ts'

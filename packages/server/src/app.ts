@@ -7,6 +7,7 @@ import { type Clock, Ids, type Log, type Random, SystemClock, systemRandom } fro
 import {
   createMediaPlane,
   createNode,
+  createSandbox,
   type Network,
   recognizerOf,
   repairWav,
@@ -31,6 +32,9 @@ import type { Store } from './store/port.ts'
 import { openStore } from './store/postgres.ts'
 import { startEmbedded } from './store/embedded/supervisor.ts'
 import { Deliverer } from './webhook/deliver.ts'
+
+/** Where the sandbox's phones live, whatever the node itself is bound to. */
+const LOOPBACK = '127.0.0.1'
 
 /** What a test may replace. */
 export interface Adapters {
@@ -211,7 +215,12 @@ async function openNetwork(
     media,
     sip: { address, port, publicAddress },
     trunks: config.trunks,
-    sandbox: null,
+    sandbox: await createSandbox({
+      ...deps,
+      media,
+      address: LOOPBACK,
+      scripts: config.sandboxScripts,
+    }),
     voices: voices(config.speechEngine),
     recognizer: recognizerOf(config.speechEngine),
   })

@@ -32,6 +32,7 @@ const environmentSchema = z.object({
   RTP_PORT_MIN: port.optional(),
   RTP_PORT_MAX: port.optional(),
   RTP_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
+  SANDBOX_SCRIPTS: z.string().min(1).optional(),
   SPEECH_ENGINE: z.enum(['embedded', 'tone']).default('embedded'),
   ALLOW_PRIVATE_NETWORKS: z.string().default(''),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
@@ -57,6 +58,14 @@ export const trunkSchema = z.strictObject({
     .min(1)
     .max(2)
     .default(['PCMU', 'PCMA']),
+  /** Numbers are sent without their plus. */
+  stripPlus: z.boolean().default(false),
+  /** Shown to the callee instead of the number that calls. */
+  callerId: z
+    .string()
+    .regex(/^\+?\d{1,20}$/, 'must be digits')
+    .nullable()
+    .default(null),
   /** Destinations that it serves; the longest match wins, then the order in the file. */
   prefixes: z.array(prefix).min(1).max(1000).default(['+']),
 })
@@ -112,6 +121,8 @@ export interface Config extends FileConfig {
   secretKey: string | null
   sip: { host: string; port: number; publicHost: string | null }
   rtp: { ports: { first: number; last: number } | null; workers: number | null }
+  /** A directory of sandbox scripts beside the bundled ones, absolute, or null. */
+  sandboxScripts: string | null
   speechEngine: 'embedded' | 'tone'
   /** CIDR blocks that outbound requests may reach although they are private, or all of them. */
   allowPrivateNetworks: readonly string[] | 'all'
@@ -166,6 +177,7 @@ export function readConfig(
       publicHost: data.SIP_PUBLIC_HOST ?? null,
     },
     rtp: { ports: rtp, workers: data.RTP_WORKERS ?? null },
+    sandboxScripts: data.SANDBOX_SCRIPTS ? resolve(directory, data.SANDBOX_SCRIPTS) : null,
     speechEngine: data.SPEECH_ENGINE,
     allowPrivateNetworks: privateNetworks(data.ALLOW_PRIVATE_NETWORKS),
     logLevel: data.LOG_LEVEL,
