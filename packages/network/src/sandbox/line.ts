@@ -17,5 +17,7 @@ export interface Line {
   press(digits: string): Promise<void>
   /** What the peer said since the last time this was asked, or says within `timeoutMs`; null for nothing. */
   hear(timeoutMs: number): Promise<HeardTurn | null>
+  /** Drops what the peer has said so far. */
+  forget(): void
   hangUp(): void
 }

@@ -143,6 +143,10 @@ export class Phone implements Line {
         }
   }
 
+  forget(): void {
+    this.#turns.splice(0)
+  }
+
   hangUp(): void {
     this.#signalling?.hangUp()
     this.#over('hang-up')

@@ -87,6 +87,7 @@ async function runStep(
 }
 
 async function hear(step: Extract<Step, { do: 'hear' }>, line: Line, clock: Clock): Promise<void> {
+  line.forget()
   const untilMs = clock.monotonicMs() + step.timeoutMs
   for (;;) {
     const leftMs = untilMs - clock.monotonicMs()

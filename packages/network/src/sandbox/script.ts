@@ -19,7 +19,7 @@ export type Step =
   | { do: 'refuse'; sipCode: number }
   /** The carrier itself says nothing, not even that it is trying. Only as the one step. */
   | { do: 'silent' }
-  /** Waits for a turn of the peer, or for one that holds `phrase`; goes on after `timeoutMs` in any case. */
+  /** Waits for the next turn of the peer, or for one that holds `phrase`; goes on after `timeoutMs` in any case. */
   | { do: 'hear'; phrase: string | null; timeoutMs: number }
   | { do: 'say'; text: string }
   | { do: 'press'; digits: string }

@@ -26,6 +26,8 @@ const MAX_KNOWN_WORDS = 20_000
 /** flite begins and ends with a pause; this much of it stays. */
 const LEAD_MS = 20
 const TRAIL_MS = 120
+/** A longer pause inside of a sentence would be taken for its end. */
+const MAX_PAUSE_MS = 130
 /** Peak of normalised audio, -4 dBFS, and the most a quiet voice is lifted by. */
 const PEAK = 32_767 * 10 ** (-4 / 20)
 const MAX_GAIN = 20
@@ -143,19 +145,52 @@ function normalise(pcm: Int16Array): Int16Array {
   return pcm.map((x) => Math.round(x * gain))
 }
 
-/** Cuts the silence at both ends down to what sounds natural between sentences, and sets the level. */
+/** Cuts the silence at both ends and long pauses down to what sounds natural on the phone, and sets the level. */
 function trim(pcm: Int16Array, words: readonly Word[], segments: readonly Segment[]): AudioChunk {
-  const voiced = segments.filter((segment) => segment.phone !== PAUSE)
-  const endMs = msOf(pcm.length)
-  const fromMs = Math.max(0, (voiced[0]?.fromMs ?? 0) - LEAD_MS)
-  const toMs = Math.min(endMs, (voiced.at(-1)?.toMs ?? endMs) + TRAIL_MS)
-  const shift = (ms: number): number => Math.round(Math.max(0, Math.min(ms, toMs) - fromMs))
+  const cuts = cutsOf(msOf(pcm.length), segments)
+  const kept: Int16Array[] = []
+  let fromMs = 0
+  for (const cut of cuts) {
+    kept.push(pcm.subarray(samplesOf(fromMs), samplesOf(cut.fromMs)))
+    fromMs = cut.toMs
+  }
+  kept.push(pcm.subarray(samplesOf(fromMs)))
+  const shift = (ms: number): number =>
+    cuts.reduce((left, cut) => left - Math.max(0, Math.min(ms, cut.toMs) - cut.fromMs), ms)
   return {
-    pcm: normalise(pcm.subarray(samplesOf(fromMs), samplesOf(toMs))),
+    pcm: normalise(join(kept)),
     words: words.map((word) => ({
       text: word.text,
-      fromMs: shift(word.fromMs),
-      toMs: shift(word.toMs),
+      fromMs: Math.round(shift(word.fromMs)),
+      toMs: Math.round(shift(word.toMs)),
     })),
   }
+}
+
+/** The stretches of silence to be left out, in order. */
+function cutsOf(
+  lengthMs: number,
+  segments: readonly Segment[],
+): { fromMs: number; toMs: number }[] {
+  const cuts = segments
+    .filter(({ phone }) => phone === PAUSE)
+    .map((pause) => {
+      if (pause.fromMs === 0) return { fromMs: 0, toMs: pause.toMs - LEAD_MS }
+      if (pause === segments.at(-1)) return { fromMs: pause.fromMs + TRAIL_MS, toMs: lengthMs }
+      // The middle of a pause is its quietest part.
+      const surplusMs = pause.toMs - pause.fromMs - MAX_PAUSE_MS
+      const fromMs = pause.fromMs + MAX_PAUSE_MS / 2
+      return { fromMs, toMs: fromMs + surplusMs }
+    })
+  return cuts.filter(({ fromMs, toMs }) => toMs > fromMs)
+}
+
+function join(parts: readonly Int16Array[]): Int16Array {
+  const whole = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }

@@ -13,8 +13,11 @@ export const PHONES =
 /** No "oh": it costs more digit strings than it saves. */
 const DIGITS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine']
 
-/** How likely an utterance is none of ours, beforehand: rejects three in four of them, and loses a few of the shortest ones. */
-const GARBAGE_WEIGHT = '1e-14'
+/**
+ * How likely an utterance is none of ours, beforehand. Low, so that the shortest words are heard; the checks on what
+ * was heard (see phrase-ears.ts) reject most of what then passes wrongly.
+ */
+const GARBAGE_WEIGHT = '1e-22'
 /** Unexpected digits fit almost any long utterance, so they must fit it much better than a phrase. */
 const DIGITS_WEIGHT = '1e-8'
 

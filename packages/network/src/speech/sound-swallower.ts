@@ -8,7 +8,7 @@ import { dirname } from 'node:path'
 import createModule from 'soundswallower'
 import type { Decoder, SoundSwallowerModule } from 'soundswallower'
 import { Fault } from '@saperly/kernel'
-import { SAMPLE_RATE } from './pcm.ts'
+import { SAMPLE_RATE, samplesOf } from './pcm.ts'
 import { garbageWord, PHONES } from './phrase-grammar.ts'
 import type { PhraseGrammar } from './phrase-grammar.ts'
 
@@ -22,10 +22,21 @@ export function modelBase(): string {
   return `${dirname(createRequire(import.meta.url).resolve('soundswallower'))}/model/`
 }
 
-/** What was heard: the words' ids, and how well they fit (0–1). Null when nothing of the grammar was. */
+/** Length of the decoder's own frames, of which word times are multiples. */
+const STEP_MS = 10
+const STEP_SAMPLES = samplesOf(STEP_MS)
+/** A step this far below the loudest one is silence or breath (-17 dB). */
+const LOUD_SHARE = 0.02
+
+/** What was heard of the grammar, and how well it accounts for the audio. */
 export interface Hypothesis {
+  /** The words' ids. */
   words: string
+  /** How well the words fit, 0–1: all together, and the worst of them. */
   confidence: number
+  weakest: number
+  /** Sound that none of the words accounts for. */
+  uncoveredMs: number
 }
 
 let glueLoading: Promise<unknown> = Promise.resolve()
@@ -54,6 +65,8 @@ export class PhraseDecoder {
   readonly #decoder: Decoder
   readonly #learned = new Set<string>()
   #grammar: PhraseGrammar | null = null
+  /** Energy of each step of the utterance. */
+  #energies: number[] = []
 
   private constructor(decoder: Decoder) {
     this.#decoder = decoder
@@ -108,12 +121,18 @@ export class PhraseDecoder {
   }
 
   start(): void {
+    this.#energies = []
     this.#decoder.start()
   }
 
   /** Decodes one frame: about 0.5 ms for 20 ms. */
   write(frame: Int16Array): void {
-    this.#decoder.process_audio(Float32Array.from(frame, (x) => x / 32_768))
+    const samples = Float32Array.from(frame, (x) => x / 32_768)
+    for (let at = 0; at < samples.length; at += STEP_SAMPLES) {
+      const step = samples.subarray(at, at + STEP_SAMPLES)
+      this.#energies.push(step.reduce((sum, x) => sum + x * x, 0))
+    }
+    this.#decoder.process_audio(samples)
   }
 
   /** The words heard so far, as a phrase or digits; null while they are neither. */
@@ -126,10 +145,28 @@ export class PhraseDecoder {
     this.#decoder.stop()
     const words = this.#decoder.get_text()
     if (words === '') return null
-    const parts = this.#decoder.get_alignment().w ?? []
-    const spoken = parts.filter(({ t }) => words.split(' ').includes(t.replace(/\(\d+\)$/, '')))
-    const fit = spoken.reduce((sum, { p }) => sum + p, 0) / Math.max(1, spoken.length)
-    return { words, confidence: Math.max(0, Math.min(1, fit)) }
+    const ids = new Set(words.split(' '))
+    const segments = this.#decoder.get_alignment().w ?? []
+    const spoken = segments.filter(({ t }) => ids.has(t.replace(/\(\d+\)$/, '')))
+    const fits = spoken.map(({ p }) => Math.max(0, Math.min(1, p)))
+    return {
+      words,
+      confidence: fits.reduce((sum, fit) => sum + fit, 0) / Math.max(1, fits.length),
+      weakest: Math.min(1, ...fits),
+      uncoveredMs: this.#uncoveredMs(spoken),
+    }
+  }
+
+  /** How much loud audio lies outside of the segments (times in seconds). */
+  #uncoveredMs(segments: readonly { b: number; d: number }[]): number {
+    const loud = LOUD_SHARE * this.#energies.reduce((most, energy) => Math.max(most, energy), 0)
+    const covered = new Set(
+      segments.flatMap(({ b, d }) => {
+        const from = Math.round((b * 1000) / STEP_MS)
+        return Array.from({ length: Math.round((d * 1000) / STEP_MS) }, (_, i) => from + i)
+      }),
+    )
+    return STEP_MS * this.#energies.filter((energy, i) => energy > loud && !covered.has(i)).length
   }
 }
 
