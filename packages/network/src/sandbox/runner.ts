@@ -104,25 +104,33 @@ async function converse(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<boolean> {
-  let unmatched = 0
+  // Nothing is said twice: two machines that repeat themselves would do so for ever.
+  const given = new Set<string>()
+  const isNew = (reply: Reply): boolean => !given.has(wordsOf(reply))
   for (let turn = 0; turn < step.turns; turn++) {
     const heard = await line.hear(step.patienceMs)
     if (!heard) return false
-    const reply = step.replies.find(({ hears }) => hears.some((phrase) => holds(heard, phrase)))
-    if (reply) {
-      await give(reply, line)
-      if (reply.hangUp) {
-        await clock.sleep(LINGER_MS, signal)
-        line.hangUp()
-        return true
-      }
-      continue
-    }
-    const text = step.otherwise[unmatched++]
-    if (text === undefined) return false
-    await line.say(text, CALM)
+    const fitting = step.replies.find(
+      (reply) => isNew(reply) && reply.hears.some((phrase) => holds(heard, phrase)),
+    )
+    const reply = fitting ?? step.otherwise.map(plainly).find(isNew)
+    if (!reply) return false
+    given.add(wordsOf(reply))
+    await give(reply, line)
+    if (!reply.hangUp) continue
+    await clock.sleep(LINGER_MS, signal)
+    line.hangUp()
+    return true
   }
   return false
+}
+
+function plainly(text: string): Reply {
+  return { hears: [], say: text, press: null, hangUp: false }
+}
+
+function wordsOf({ say, press }: Reply): string {
+  return say ?? press ?? ''
 }
 
 async function give(reply: Reply, line: Line): Promise<void> {

@@ -27,7 +27,10 @@ export type Step =
   /** After `afterMs`, speaks, whoever is speaking. */
   | { do: 'interrupt'; afterMs: number; text: string }
   | { do: 'beep' }
-  /** Answers up to `turns` turns: the first reply that fits, else the next of `otherwise`; ends after a silence. */
+  /**
+   * Answers up to `turns` turns: the first reply that fits, else the next of `otherwise`, nothing twice. Ends when there
+   * is nothing left to say, or after a silence.
+   */
   | {
       do: 'converse'
       turns: number

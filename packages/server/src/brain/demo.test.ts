@@ -16,13 +16,16 @@ const base = { requestId: 'req_1', callId: 'call_1', at: '' }
 
 describe('the demo', () => {
   test.each([
-    ['yes', 'yes'],
-    ['no', 'no'],
+    ['Yes.', 'Text comes to me'],
+    ['no', 'All right'],
     ['thank you', 'welcome'],
-    ['hello', 'Hello'],
+    ['Hello, who is this?', 'My name is'],
+    ['How much does it cost?', 'test money'],
+    ['are you a robot', 'machine'],
+    ['what can you do', 'Ask me'],
     ['one two three', 'one two three'],
     ['4 2', '4 2'],
-    ['', 'did not understand'],
+    ['', 'missed that'],
     ['purple monkeys', 'purple monkeys'],
   ])('to "%s" says something with "%s", and names what it listens for', async (text, part) => {
     const directives = await heard(text)
@@ -31,7 +34,9 @@ describe('the demo', () => {
   })
 
   test('hangs up on goodbye, and takes an opt-out at its word', async () => {
-    expect(types(await heard('okay goodbye'))).toEqual(['speak', 'hangup'])
+    for (const end of ['okay goodbye', "That's all.", 'No, thank you.']) {
+      expect(types(await heard(end))).toEqual(['speak', 'hangup'])
+    }
     expect(await heard('please stop calling me')).toEqual([{ type: 'opt_out' }])
   })
 
@@ -39,6 +44,14 @@ describe('the demo', () => {
     const opening = { ...base, from: '+15555550199', to: '+1', instructions: null, topic: null }
     for (const type of ['inbound_call', 'outbound_call'] as const) {
       expect(said(await ask(new DemoBrain(), { ...opening, type }))).toContain('Saperly demo')
+    }
+  })
+
+  test('never says the same thing twice in a row, whatever it hears', async () => {
+    for (const text of ['yes', 'no', '']) {
+      const brain = new DemoBrain()
+      const first = said(await ask(brain, turn('req_1', text)))
+      expect(said(await ask(brain, turn('req_2', text)))).not.toBe(first)
     }
   })
 

@@ -5,36 +5,64 @@ import type { Brain, BrainDirective } from './port.ts'
 
 /** What the demo listens for, beside what every recogniser of the platform knows. */
 export const DEMO_PHRASES = [
-  'yes',
-  'no',
-  'thank you',
-  'hello',
-  'help',
-  'repeat that',
-  'goodbye',
-  'stop calling me',
+  'Hello, who is this?',
+  'Yes, I can hear you.',
+  'Yes, please.',
+  'Of course.',
+  'How does it work?',
+  'How much does it cost?',
+  'What are your opening hours?',
+  'What can you do?',
+  'Are you a robot?',
+  'No, thank you.',
+  "That's all.",
+  'Thank you.',
+  'Goodbye.',
 ] as const
 
 /** After so many turns the demo says goodbye, so that two machines do not talk for ever. */
-export const MAX_TURNS = 12
+export const MAX_TURNS = 8
 /** Silences in a row after which it gives up. */
 const MAX_SILENCES = 2
 
-const GOODBYE = 'Goodbye, and thank you for calling.'
-const HELP = 'You can say yes or no, read me some digits, ask me to repeat, or say goodbye.'
+const HELP = 'Ask me what this costs, when I am open, or how it works.'
+const FAREWELL = 'It was nice talking to you. Goodbye.'
+const NOT_UNDERSTOOD = [
+  `I'm afraid I missed that. ${HELP}`,
+  'Sorry, that is not on my list. Try to say help, or goodbye.',
+]
+/** How the demo hands the word back; the next one each time. */
+const INVITATIONS = [
+  'Would you like to know more?',
+  'What would you like to ask?',
+  'Is there anything else?',
+  'Can I help you with something more?',
+]
 
-type Rule = [pattern: RegExp, reply: string]
+interface Rule {
+  hears: RegExp
+  says: string
+  /** The answer asks by itself. */
+  asks?: true
+}
 
 const OPT_OUT = /\bstop calling\b|\b(?:do not|don't|never) call\b|\btake me off\b|\bopt out\b/
-const BYE = /\b(?:goodbye|good bye|bye|hang up)\b/
-const AGAIN = /\b(?:repeat|again|pardon|say that)\b/
+const BYE = /\b(?:goodbye|good bye|bye|hang up|no thank you|no thanks|that's all|nothing else)\b/
+const AGAIN = /\b(?:repeat|again|pardon|say that|what did you say)\b/
 const DIGITS = /\b(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)\b|\d/g
 const RULES: readonly Rule[] = [
-  [/\b(?:help|what can you do)\b/, HELP],
-  [/\b(?:thank you|thanks)\b/, 'You are welcome. Is there anything else?'],
-  [/\b(?:hello|hi|good morning|good afternoon|good evening)\b/, `Hello. ${HELP}`],
-  [/\b(?:yes|yeah|yep|sure|okay|correct)\b/, 'Good, you said yes. What else would you like?'],
-  [/\b(?:no|nope|not really)\b/, 'All right, you said no. What would you like instead?'],
+  { hears: /\b(?:help|what can you do)\b/, says: HELP, asks: true },
+  { hears: /\b(?:robot|machine|human)\b/, says: 'Yes, I am a machine, and not a clever one.' },
+  { hears: /\b(?:cost|price|money)\b/, says: 'This call costs test money only.' },
+  { hears: /\b(?:open|hours)\b/, says: 'Our doors are open day and night.' },
+  { hears: /\bwho\b|\byour name\b/, says: 'My name is Saperly, and I answer phones.' },
+  { hears: /\b(?:thank you|thanks)\b/, says: 'You are welcome.' },
+  {
+    hears: /\b(?:how does|work|yes|yeah|yep|sure|okay|of course|go ahead|correct|more)\b/,
+    says: 'Text comes to me, and my words become speech.',
+  },
+  { hears: /\b(?:hello|hi|good morning|good afternoon|good evening)\b/, says: 'Nice to hear you.' },
+  { hears: /\b(?:no|nope|not really)\b/, says: 'All right.' },
 ]
 
 export class DemoBrain implements Brain {
@@ -42,6 +70,8 @@ export class DemoBrain implements Brain {
   #last = HELP
   #turns = 0
   #silences = 0
+  #misunderstood = 0
+  #invited = 0
 
   async *ask(
     event: ManualEvent,
@@ -62,9 +92,9 @@ export class DemoBrain implements Brain {
       case 'inbound_call':
         return this.#says(`Hello, this is the Saperly demo. ${HELP}`)
       case 'outbound_call':
-        return this.#says('Hello, this is the Saperly demo. Can you hear me?')
+        return this.#says('This is the Saperly demo. Can you hear me?')
       case 'turn':
-        return this.#replies(event.text.toLowerCase())
+        return this.#replies(event.text.toLowerCase().replaceAll(/[.,!?]/g, ''))
       case 'dtmf':
         return this.#says(`You pressed ${event.digits.split('').join(' ')}.`)
       case 'silence':
@@ -83,11 +113,16 @@ export class DemoBrain implements Brain {
   #replies(text: string): BrainDirective[] {
     if (OPT_OUT.test(text)) return [{ type: 'opt_out' }]
     if (BYE.test(text) || ++this.#turns >= MAX_TURNS) return farewell()
-    if (text === '') return this.#says(`I did not understand that. ${HELP}`)
+    if (text === '') return this.#says(NOT_UNDERSTOOD[this.#misunderstood++ % 2]!)
     if (AGAIN.test(text)) return this.#says(this.#last)
-    for (const [pattern, reply] of RULES) if (pattern.test(text)) return this.#says(reply)
+    const rule = RULES.find(({ hears }) => hears.test(text))
+    if (rule) return this.#says(rule.asks ? rule.says : `${rule.says} ${this.#invitation()}`)
     const digits = text.match(DIGITS)
-    return this.#says(digits ? `You said ${digits.join(' ')}.` : `I heard: ${text}.`)
+    return this.#says(`${digits ? `You said ${digits.join(' ')}` : `I heard: ${text}`}.`)
+  }
+
+  #invitation(): string {
+    return INVITATIONS[this.#invited++ % INVITATIONS.length]!
   }
 
   #says(text: string): BrainDirective[] {
@@ -100,5 +135,5 @@ export class DemoBrain implements Brain {
 }
 
 function farewell(): BrainDirective[] {
-  return [{ type: 'speak', text: GOODBYE }, { type: 'hangup' }]
+  return [{ type: 'speak', text: FAREWELL }, { type: 'hangup' }]
 }
