@@ -1,10 +1,11 @@
 // A whole server in a test, with any port replaced; its `close` fails the test when anything was left behind.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { liveScopes, silentLog, SystemClock } from '@saperly/kernel'
+import { type Clock, liveScopes, silentLog, SystemClock } from '@saperly/kernel'
+import { liveThreads, type Network } from '@saperly/network'
 import { type Adapters, readConfig, type Server, startServer } from '@saperly/server'
 import { WebSocket } from 'ws'
 
@@ -26,7 +27,11 @@ export interface World {
 
 export interface WorldOptions {
   environment?: Record<string, string>
-  adapters?: Adapters
+  adapters?: Omit<Adapters, 'network'>
+  /** Makes the network of the server, on the world's own clock, so that its timers are counted too. */
+  network?: (clock: Clock) => Promise<Network>
+  /** What stands in the config file. */
+  config?: Record<string, unknown>
   dataDir?: string
   /** Keeps the data directory, for a second life. */
   keep?: boolean
@@ -35,7 +40,10 @@ export interface WorldOptions {
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'saperly-world-')))
   const clock = new SystemClock()
-  const scopesBefore = liveScopes()
+  const before = { scopes: liveScopes(), threads: liveThreads() }
+  if (options.config) {
+    await writeFile(join(dataDir, 'saperly.config.json'), JSON.stringify(options.config))
+  }
   const environment = {
     PORT: '0',
     DATA_DIR: dataDir,
@@ -47,6 +55,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const server = await startServer(readConfig(environment, dataDir), {
     clock,
     log: silentLog,
+    ...(options.network && { network: await options.network(clock) }),
     ...options.adapters,
   })
   const { token, demoNumberId: numberId } = server.first
@@ -61,8 +70,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     close: async () => {
       await server.close()
       if (!options.keep) await rm(dataDir, { recursive: true, force: true })
-      const left = { timers: clock.pending(), scopes: liveScopes() - scopesBefore }
-      if (left.timers > 0 || left.scopes > 0) {
+      const left = {
+        timers: clock.pending(),
+        scopes: liveScopes() - before.scopes,
+        threads: liveThreads() - before.threads,
+      }
+      if (left.timers > 0 || left.scopes > 0 || left.threads > 0) {
         throw new Error(`the world left something behind: ${JSON.stringify(left)}`)
       }
     },
@@ -125,7 +138,7 @@ export class ApiClient {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()
-    const json = response.headers.get('content-type')?.includes('json') ?? false
+    const json = text !== '' && response.headers.get('content-type')?.includes('json')
     return {
       status: response.status,
       headers: response.headers,
