@@ -33,14 +33,15 @@ const NOT_TAKEN: readonly HangupCause[] = [
 const OUR_ENDING: readonly HangupCause[] = ['api_end', 'agent_hangup', 'max_duration', 'silence']
 
 /**
- * The bill is for the longer of what was measured and what was reported (rounded up to a second, at most the call's
- * maximum duration). A call that was neither answered nor reported costs nothing (contract, "Ending a call").
+ * The bill is for the longer of what was measured and what was reported, rounded up to a second, and never for more
+ * than the call's maximum duration. A call that was neither answered nor reported costs nothing (contract, "Ending a
+ * call").
  */
 export function outcomeOf(ending: Ending): Outcome {
-  const reported =
-    ending.reportedSec === null ? 0 : Math.min(Math.ceil(ending.reportedSec), ending.maxDurationSec)
+  const reported = Math.ceil(ending.reportedSec ?? 0)
   const measured = ending.measuredMs === null ? 0 : billedSeconds(ending.measuredMs)
-  const durationSec = Math.max(reported, measured)
+  // A call that is cut at its maximum ends a moment later: that moment is ours, or the bill would exceed its hold.
+  const durationSec = Math.min(Math.max(reported, measured), ending.maxDurationSec)
   if (ending.measuredMs !== null || durationSec > 0) {
     return {
       status: 'completed',
