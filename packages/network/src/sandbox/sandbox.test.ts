@@ -13,6 +13,8 @@ import type { TalkOptions } from '../talk/port.ts'
 import { createSandbox } from './sandbox.ts'
 import type { OpenSandbox } from './sandbox.ts'
 
+/** Nothing of what is waited for takes so long. */
+const WAIT_LIMIT_MS = 20_000
 const OURS = '+15555550177'
 const CALLER = '+15555550199'
 const talk: TalkOptions = {
@@ -59,9 +61,15 @@ class Call {
           event.type === type && fits(event as NetworkEvent & { type: T }),
       )
       if (found) return found
-      const last = this.events.at(-1)
-      assert(last?.type !== 'ended', `ended (${JSON.stringify(last)}) without ${type}`)
-      await new Promise<void>((resolve) => (this.#wake = resolve))
+      const seen = JSON.stringify(this.events)
+      assert(this.events.at(-1)?.type !== 'ended', `ended without ${type}: ${seen}`)
+      await new Promise<void>((resolve, reject) => {
+        const limit = clock.schedule(WAIT_LIMIT_MS, () => reject(new Error(`no ${type}: ${seen}`)))
+        this.#wake = () => {
+          limit.cancel()
+          resolve()
+        }
+      })
     }
   }
 
