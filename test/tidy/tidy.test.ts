@@ -61,7 +61,8 @@ const ALLOWED_PACKAGES: Record<string, string[]> = {
 test('packages import only what stands below them', () => {
   expect(
     offences(({ path, isTest, ...source }) => {
-      const own = /^packages\/([^/]+)\//.exec(path)?.[1]
+      // The client's generator reads the contract; what it writes stands alone.
+      const own = /^packages\/([^/]+)\/src\//.exec(path)?.[1]
       if (!own || isTest) return []
       return imports({ path, isTest, ...source })
         .flatMap((name) => /^@saperly\/([a-z]+)/.exec(name)?.[1] ?? [])
@@ -143,7 +144,7 @@ const BANNED: [RegExp, string][] = [
 const EXEMPT: [RegExp, RegExp][] = [
   [/^packages\/kernel\/src\//, /.*/],
   [/^packages\/server\/src\/config\.ts$/, /process\.env/],
-  [/^packages\/sdk\/src\//, /raw timer|Date\.now|Math\.random/],
+  [/^packages\/sdk\/src\//, /raw timer|Date\.now|Math\.random|randomUUID/],
   [/^packages\/cli\/src\//, /process\.env|raw timer|Date\.now|new Date/],
 ]
 

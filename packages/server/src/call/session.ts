@@ -220,16 +220,11 @@ export class Session {
   }
 
   async #onEnded(event: Extract<NetworkEvent, { type: 'ended' }>): Promise<void> {
-    const { cause: theirs } = event
+    const { cause: theirs, measuredMs, sipCode, q850Cause } = event
     const ours = theirs === 'local_hangup' || theirs === 'cancelled'
     const cause = ours ? (this.#cause ?? 'cancelled') : theirs
     this.#failureReason = event.reason
-    await this.#finish('networkEnded', {
-      measuredMs: event.measuredMs,
-      cause,
-      sipCode: event.sipCode,
-      q850Cause: event.q850Cause,
-    })
+    await this.#finish('networkEnded', { measuredMs, cause, sipCode, q850Cause })
   }
 
   // --- what the session does --------------------------------------------------------------------------------------
@@ -242,7 +237,7 @@ export class Session {
     data: Record<string, unknown>,
   ): Promise<boolean> {
     const row = await transition(this.#deps, this.#call, event, patch, type, data)
-    if (row) this.#call = row
+    this.#call = row ?? this.#call
     return row !== null
   }
 

@@ -2,196 +2,31 @@
 //
 // Rules of the port: every row belongs to a tenant (workspace + environment), and a read with another tenant finds
 // nothing. Instants are epoch milliseconds. Money is integer cents. Whatever must be true together is written in one
-// `attempt`. Lists are newest first.
-import type { Connection, HangupCause } from '@saperly/contract'
+// `transaction`. Lists are newest first.
 import type { Environment } from '@saperly/network'
+import type {
+  AuditRow,
+  CallFilter,
+  CallPatch,
+  CallRow,
+  CallState,
+  ConnectionRow,
+  ConsentRow,
+  DeliveryRow,
+  DeliveryStatus,
+  EventRow,
+  KeyRow,
+  KeyWithSpending,
+  NumberRow,
+  Page,
+  Tenant,
+  TransactionRow,
+  TurnRow,
+  WebhookRow,
+  WorkspaceRow,
+} from './rows.ts'
 
-export interface Tenant {
-  workspaceId: string
-  environment: Environment
-}
-
-/** Page of a list: at most `limit` rows older than the row whose id is `cursor`. */
-export interface Page {
-  limit: number
-  cursor: string | null
-}
-
-export interface WorkspaceRow {
-  id: string
-  name: string
-  createdAt: number
-}
-
-export interface KeyRow extends Tenant {
-  id: string
-  name: string
-  /** First characters of the token, for people to recognise it. */
-  prefix: string
-  /** SHA-256 of the token, hex. */
-  hash: string
-  scopes: readonly string[]
-  numberScope: readonly string[] | null
-  spendLimitCents: number | null
-  spendLimitResetPeriod: 'monthly' | null
-  mintedByTokenId: string | null
-  expiresAt: number | null
-  lastUsedAt: number | null
-  createdAt: number
-  revokedAt: number | null
-}
-
-/** A key together with what it has spent and holds in the current period of its cap. */
-export type KeyWithSpending = KeyRow & { spentThisPeriodCents: number }
-
-export interface NumberRow extends Tenant {
-  id: string
-  phoneNumber: string
-  connectionId: string | null
-  webhookUrl: string | null
-  smsSenderId: string | null
-  callerIdName: string | null
-  country: string
-  numberType: string
-  monthlyPriceCents: number
-  nextChargeAt: number | null
-  releasedAt: number | null
-  createdAt: number
-}
-
-/** A secret at rest: sealed by the server's secret box, never readable in the database. */
-export type Sealed = string
-
-/** `settings` is the connection as the wire shows it, without its id, times and secrets. */
-export interface ConnectionRow extends Tenant {
-  id: string
-  mode: 'hosted' | 'manual'
-  settings: Omit<Connection, 'id' | 'createdAt'>
-  llmApiKey: Sealed | null
-  /** MCP tokens by server URL. */
-  mcpTokens: Record<string, Sealed>
-  /** SHA-256 (hex) of the manual secret for the socket's bearer, and the sealed secret for signing webhooks. */
-  manualSecretHash: string | null
-  manualSecret: Sealed | null
-  previousManualSecretHash: string | null
-  previousManualSecret: Sealed | null
-  previousSecretUntil: number | null
-  createdAt: number
-  deletedAt: number | null
-}
-
-export interface ConsentRow extends Tenant {
-  id: string
-  numberId: string
-  peerNumber: string
-  consentType: 'explicit_outbound' | 'implied_inbound'
-  source: string
-  grantedAt: number
-  revokedAt: number | null
-  /** Implied consent lapses. */
-  expiresAt: number | null
-}
-
-export type CallState = 'queued' | 'dialing' | 'ringing' | 'connected' | 'ending' | 'ended'
-export type CallStatus = 'initiated' | 'completed' | 'no_answer' | 'failed' | 'rejected'
-
-export interface CallRow extends Tenant {
-  id: string
-  numberId: string
-  /** The key that placed it, or null for an inbound call. */
-  keyId: string | null
-  connectionId: string
-  direction: 'inbound' | 'outbound'
-  from: string
-  to: string
-  state: CallState
-  status: CallStatus
-  recognizer: 'phrases' | 'free'
-  rateCentsPerMin: number
-  durationSec: number | null
-  costCents: number | null
-  hangupCause: HangupCause | null
-  sipCode: number | null
-  q850Cause: number | null
-  recordingPath: string | null
-  hasTranscript: boolean
-  instructions: string | null
-  metadata: Record<string, string>
-  ringTimeoutSec: number
-  maxDurationSec: number
-  /** What recovery needs to end the dialog from another process (DialogRecord), or null. */
-  dialog: unknown
-  /** Last sign of life of the process that runs the call; a call is settled to it after a crash. */
-  heartbeatAt: number
-  createdAt: number
-  answeredAt: number | null
-  endedAt: number | null
-}
-
-/** What a change of a call may touch. */
-export type CallPatch = Partial<
-  Pick<
-    CallRow,
-    | 'state'
-    | 'status'
-    | 'recognizer'
-    | 'durationSec'
-    | 'costCents'
-    | 'hangupCause'
-    | 'sipCode'
-    | 'q850Cause'
-    | 'recordingPath'
-    | 'hasTranscript'
-    | 'dialog'
-    | 'heartbeatAt'
-    | 'answeredAt'
-    | 'endedAt'
-  >
->
-
-export interface CallFilter {
-  status: CallStatus | null
-  numberId: string | null
-  /** Numbers that the key may see, or null for all. */
-  numberIds: readonly string[] | null
-  to: string | null
-  since: number | null
-  until: number | null
-}
-
-export interface EventRow {
-  id: string
-  callId: string
-  type: string
-  at: number
-  data: Record<string, unknown>
-}
-
-export interface TurnRow {
-  callId: string
-  /** Order in the call, from 0. */
-  position: number
-  role: 'agent' | 'caller' | 'disclosure'
-  text: string
-  heardText: string | null
-  startedAt: number
-  endedAt: number
-  interrupted: boolean
-}
-
-export type EntryType = 'topup' | 'reserve' | 'extend' | 'settle' | 'release' | 'charge' | 'adjust'
-
-export interface TransactionRow extends Tenant {
-  id: string
-  type: EntryType
-  /** Signed change of what is available. */
-  amountCents: number
-  balanceAfterCents: number
-  callId: string | null
-  messageId: string | null
-  keyId: string | null
-  createdAt: number
-}
+export type * from './rows.ts'
 
 /** Why the ledger said no. The figures are those at the moment of refusal. */
 export type LedgerRefusal =
@@ -290,35 +125,6 @@ export interface ConsentTable {
   isOptedOut(tenant: Tenant, peerNumber: string): Promise<boolean>
 }
 
-export interface WebhookRow extends Tenant {
-  id: string
-  url: string
-  events: readonly string[]
-  description: string | null
-  enabled: boolean
-  secret: Sealed
-  previousSecret: Sealed | null
-  previousSecretUntil: number | null
-  createdAt: number
-  deletedAt: number | null
-}
-
-export type DeliveryStatus = 'pending' | 'delivered' | 'failed' | 'dead'
-
-export interface DeliveryRow extends Tenant {
-  id: string
-  webhookId: string
-  eventType: string
-  /** The exact bytes that are signed and sent. */
-  body: string
-  status: DeliveryStatus
-  attempts: number
-  responseStatus: number | null
-  lastAttemptAt: number | null
-  nextAttemptAt: number | null
-  createdAt: number
-}
-
 /** What an idempotency key answers now. */
 export type IdempotencyBegin =
   | { state: 'fresh' }
@@ -326,24 +132,6 @@ export type IdempotencyBegin =
   /** Somebody is at it; `callId` names the call it made, once it has. */
   | { state: 'running'; callId: string | null; startedAt: number }
   | { state: 'done'; status: number; body: string }
-
-export interface AuditRow {
-  id: string
-  workspaceId: string
-  environment: Environment
-  eventType: string
-  targetType: string
-  targetId: string
-  actor: string
-  /** Empty once a person in it has been erased. */
-  data: Record<string, unknown>
-  /** Keyed, salted digest of `data`: what the chain covers in its place. */
-  dataDigest: string
-  /** Null until the row has been chained (right after the commit that wrote it). */
-  hash: string | null
-  previousHash: string | null
-  createdAt: number
-}
 
 /** One aggregate each. The same object works inside a transaction and outside of one (each statement its own). */
 export interface Tables {
