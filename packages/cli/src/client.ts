@@ -20,7 +20,12 @@ export function clientOf(around: Around): Access {
 }
 
 export function urlOf({ environment }: Around, config: Config): string {
-  return environment['SAPERLY_URL'] ?? config.publicUrl ?? `http://${hostOf(config)}:${config.port}`
+  return environment['SAPERLY_URL'] || (config.publicUrl ?? listenUrl(config))
+}
+
+/** Where a server of this configuration listens. */
+export function listenUrl(config: Config): string {
+  return `http://${hostOf(config)}:${config.port}`
 }
 
 /** A server that listens everywhere is reached here, too. */

@@ -16,7 +16,8 @@ export class ConversationPrinter {
     const [who, text] = told(event)
     this.#startedAt ??= Date.parse(event.at)
     const seconds = ((Date.parse(event.at) - this.#startedAt) / 1000).toFixed(1).padStart(6)
-    const { terminal, name } = { terminal: this.#terminal, name: who.padEnd(NAME_WIDTH) }
+    const terminal = this.#terminal
+    const name = who.padEnd(NAME_WIDTH)
     const style = who === 'agent' ? 'cyan' : who === 'caller' ? 'green' : 'dim'
     const latency = event.type === 'speak' ? this.#latency(event.data.latencyMs) : ''
     const said = style === 'dim' ? terminal.paint('dim', text) : text
@@ -27,8 +28,10 @@ export class ConversationPrinter {
 
   #latency(ms: LatencyMs | null): string {
     if (ms === null) return ''
-    const { total, ...parts } = ms
-    const each = Object.entries(parts).map(([name, value]) => `${name} ${Math.round(value)}`)
+    const { endpointing, brain, speech, wire, total } = ms
+    const each = Object.entries({ endpointing, brain, speech, wire }).map(
+      ([name, value]) => `${name} ${Math.round(value)}`,
+    )
     return `  ${this.#terminal.paint('yellow', `[${Math.round(total)} ms: ${each.join(' + ')}]`)}`
   }
 }

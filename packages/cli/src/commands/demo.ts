@@ -14,6 +14,9 @@ import { dollars, type Terminal } from '../terminal.ts'
 import { FIRST_PEER } from './start.ts'
 
 const DEFAULT_TURNS = '4'
+/** How long it takes to say a text, generously. */
+const LEAST_MS = 500
+const MS_PER_CHARACTER = 75
 /** The recording is there a moment after the end of the call. */
 const RECORDING_TRIES = 50
 const RECORDING_PAUSE_MS = 100
@@ -105,12 +108,19 @@ async function converse(
       printer.print(event)
       if (event.type === 'turn') heard++
       const answered = event.type === 'speak' && event.data.latencyMs !== null
-      if (heard >= turns && answered) await saperly.calls.end(id)
+      if (heard >= turns && answered) void endAfter(event.data.text, saperly, id)
     }
   } finally {
     // Also when the demo is broken off: nothing is left that costs money.
     await saperly.calls.end(id)
   }
+}
+
+/** Hangs up once the last sentence has been said. */
+async function endAfter(text: string, saperly: Saperly, callId: string): Promise<void> {
+  await new Promise((done) => setTimeout(done, LEAST_MS + text.length * MS_PER_CHARACTER))
+  // Somebody else may have ended it, and the server may be gone with it: either way it is over.
+  await saperly.calls.end(callId).catch(() => undefined)
 }
 
 async function bill(saperly: Saperly, callId: string, terminal: Terminal): Promise<void> {

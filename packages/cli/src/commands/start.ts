@@ -1,6 +1,7 @@
 // `saperly start`: a whole server in this process, and the commands for a first call.
 import { DEMO_NUMBER, readConfig, type Server, startServer } from '@saperly/server'
-import type { Command } from '../command.ts'
+import { answers, listenUrl } from '../client.ts'
+import { type Command, UsageError } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
 import { version } from '../version.ts'
 
@@ -13,6 +14,10 @@ export const start: Command = {
   options: { quiet: { says: 'print no commands for a first call' } },
   async run(given, { terminal, environment, directory, signal }) {
     const config = readConfig(environment, directory)
+    const url = listenUrl(config)
+    if (config.port !== 0 && (await answers(url, signal))) {
+      throw new UsageError(`a server answers at ${url} already: use that one, or set PORT`)
+    }
     const server = await startServer(config)
     try {
       greet(terminal, server, given.flag('quiet'))

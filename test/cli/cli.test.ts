@@ -1,0 +1,174 @@
+// The saperly command against a running server and its database, as an operator uses it.
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runProgram } from 'saperly'
+import { openWorld, type World } from '../world.ts'
+
+let world: World
+let directory: string
+
+beforeAll(async () => {
+  world = await openWorld()
+  directory = await mkdtemp(join(tmpdir(), 'saperly-cli-'))
+})
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true })
+  await world.close()
+})
+
+async function saperly(line: string, environment: Record<string, string> = {}, stop?: AbortSignal) {
+  let stdout = ''
+  let stderr = ''
+  const code = await runProgram(
+    line.split(' ').filter((word) => word !== ''),
+    {
+      stdout: (text) => (stdout += text),
+      stderr: (text) => (stderr += text),
+      environment: {
+        SAPERLY_URL: world.url,
+        DATA_DIR: world.dataDir,
+        SPEECH_ENGINE: 'tone',
+        RTP_WORKERS: '1',
+        LOG_LEVEL: 'silent',
+        ...environment,
+      },
+      directory,
+      colour: false,
+      signal: stop ?? new AbortController().signal,
+    },
+  )
+  return { code, stdout, stderr }
+}
+
+test('help, version, and words that nobody knows', async () => {
+  expect((await saperly('')).stdout).toContain('Usage: saperly <command>')
+  expect((await saperly('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+  expect((await saperly('keys create --help')).stdout).toContain('--cap <cents>')
+  expect(await saperly('keys')).toMatchObject({ code: 1, stdout: '' })
+  expect((await saperly('sing')).stderr).toContain('there is no command sing')
+  expect((await saperly('call')).stderr).toContain('<to> is missing')
+  expect((await saperly('call +15555550123 --loud')).stderr).toContain("Unknown option '--loud'")
+  expect((await saperly('topup five')).stderr).toContain('whole number')
+})
+
+test('keys are minted, listed and revoked', async () => {
+  const minted = await saperly(
+    'keys create ci --scopes read,calls:create --cap 100 --monthly --json',
+  )
+  const { id, token, scopes } = JSON.parse(minted.stdout)
+  expect(scopes).toContain('calls:create')
+  expect((await saperly('keys list')).stdout).toMatch(new RegExp(`${id}.*\\$1\\.00 a month.*good`))
+  // A key that may not mint says why.
+  const denied = await saperly('keys list', { SAPERLY_API_KEY: token })
+  expect([denied.code, denied.stderr]).toEqual([1, expect.stringContaining('AuthorizationDenied')])
+  expect((await saperly(`keys revoke ${id}`)).code).toBe(0)
+  expect((await saperly('keys list')).stdout).toMatch(new RegExp(`${id}.*revoked`))
+})
+
+test('a call without consent is refused; with it, it can be followed to its end', async () => {
+  const refused = await saperly('call +15555550107')
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('ConsentRequired')])
+  // This phone answers and hangs up after three seconds.
+  const followed = await saperly('call +15555550107 --consent test --follow')
+  expect(followed).toMatchObject({ code: 0, stderr: '' })
+  expect(followed.stdout).toMatch(/answered[\s\S]*ended: completed \(peer_hangup\)/)
+  const busy = await saperly('call +15555550101 --consent test --json')
+  expect(JSON.parse(busy.stdout)).toMatchObject({ to: '+15555550101' })
+})
+
+test('the demo prints a conversation, its bill, and where the recording is', async () => {
+  const path = join(directory, 'demo.wav')
+  const demo = await saperly(`demo --turns 1 --out ${path}`)
+  expect(demo).toMatchObject({ code: 0, stderr: '' })
+  expect(demo.stdout).toContain(`Using the server at ${world.url}`)
+  expect(demo.stdout).toMatch(/caller {3}\S/)
+  expect(demo.stdout).toMatch(
+    /agent .*\[\d+ ms: endpointing \d+ \+ brain \d+ \+ speech \d+ \+ wire \d+\]/,
+  )
+  expect(demo.stdout).toMatch(/reserve +-\$0\.13[\s\S]*settle/)
+  const wav = await readFile(path)
+  expect([wav.toString('latin1', 0, 4), wav.readUInt16LE(22), wav.readUInt32LE(24)]).toEqual([
+    'RIFF',
+    2,
+    8000,
+  ])
+}, 90_000)
+
+test('the operator works on the database of a running server', async () => {
+  const made = JSON.parse((await saperly('workspaces create Acme --json')).stdout)
+  const usage = (token: string) =>
+    fetch(`${world.url}/usage`, { headers: { authorization: `Bearer ${token}` } })
+  expect(await (await usage(made.keys.live)).json()).toMatchObject({ balanceCents: 500 })
+  const topped = await saperly(`topup 250 --workspace ${made.workspaceId} --live`)
+  expect(topped.stdout).toContain('$7.50')
+  expect(await (await usage(made.keys.live)).json()).toMatchObject({ balanceCents: 750 })
+  expect(await (await usage(made.keys.test)).json()).toMatchObject({ balanceCents: 500 })
+
+  const imported = await saperly(
+    `numbers import +14155550100 --workspace ${made.workspaceId} --live`,
+  )
+  expect(imported.stdout).toMatch(/^num_/)
+  const numbers = await saperly('call +14155550199', { SAPERLY_API_KEY: made.keys.live })
+  expect(numbers.stderr, 'the imported number is the one to call from').toContain(
+    'NumberHasNoConnection',
+  )
+  expect((await saperly('numbers import +14155550100 --live')).stderr).toContain('in use')
+  expect((await saperly('topup 5 --workspace ws_none')).stderr).toContain('no workspace ws_none')
+  expect((await saperly('workspaces list')).stdout).toMatch(/Acme +\$5\.00 +\$7\.50/)
+  expect(await saperly('ledger verify')).toMatchObject({ code: 0, stderr: '' })
+  expect(await saperly('audit verify')).toMatchObject({ code: 0, stderr: '' })
+})
+
+test('the doctor finds a running server well, and says what is wrong elsewhere', async () => {
+  const well = JSON.parse((await saperly('doctor --json')).stdout) as {
+    state: string
+    what: string
+  }[]
+  expect(well.filter(({ state }) => state === 'fail')).toEqual([])
+  expect(well.map(({ what }) => what)).toContain('database')
+  const ill = await saperly('doctor', { PORT: 'eighty' })
+  expect([ill.code, ill.stdout]).toEqual([1, expect.stringContaining('PORT')])
+})
+
+test('a server that is not there, and one that can not start, are explained', async () => {
+  const away = await saperly('keys list', {
+    SAPERLY_URL: 'http://127.0.0.1:1',
+    SAPERLY_API_KEY: 'k',
+  })
+  expect([away.code, away.stderr]).toEqual([1, expect.stringContaining('saperly start')])
+  const port = new URL(world.url).port
+  const taken = await saperly('start', { PORT: port })
+  expect([taken.code, taken.stderr]).toEqual([1, expect.stringContaining('already')])
+})
+
+test('start prints the commands for a first call, and ends in order', async () => {
+  const stop = new AbortController()
+  const dataDir = join(directory, 'data')
+  // The stop waits until the server has taken its first breath: it is asked for at the first line of its greeting.
+  const started = await new Promise<{ code: number; text: string }>((resolve, reject) => {
+    let text = ''
+    runProgram(['start'], {
+      stdout: (line) => {
+        text += line
+        if (text.includes('npm run saperly')) stop.abort()
+      },
+      stderr: (line) => (text += line),
+      environment: {
+        PORT: '0',
+        DATA_DIR: dataDir,
+        SPEECH_ENGINE: 'tone',
+        RTP_WORKERS: '1',
+        LOG_LEVEL: 'silent',
+      },
+      directory,
+      colour: false,
+      signal: stop.signal,
+    }).then((code) => resolve({ code, text }), reject)
+  })
+  expect(started.code).toBe(0)
+  expect(started.text).toMatch(/is ready at http:\/\/127\.0\.0\.1:\d+/)
+  expect(started.text).toContain('sk_test_')
+  expect((await stat(join(dataDir, 'test-key'))).mode & 0o777).toBe(0o600)
+})
