@@ -69,6 +69,7 @@ async function record(
   call: CallRow,
 ): Promise<LedgerRefusal | null> {
   const overLimit = Symbol('over the limit of live calls')
+  const amountCents = firstSliceCents(call.rateCentsPerMin, call.maxDurationSec)
   let refusal: LedgerRefusal | null = null
   try {
     await deps.store.transaction(async (tables) => {
@@ -78,11 +79,21 @@ async function record(
         tenant,
         callId: call.id,
         keyId: null,
-        amountCents: firstSliceCents(call.rateCentsPerMin, call.maxDurationSec),
+        amountCents,
         at: call.createdAt,
       })
       refusal = held.ok ? null : held.refusal
       if (refusal?.reason === 'concurrency') throw overLimit
+      if (refusal) return
+      await audit(tables, deps.ids, {
+        tenant,
+        eventType: 'ledger.reserve',
+        targetType: 'call',
+        targetId: call.id,
+        actor: 'peer',
+        data: { amountCents },
+        at: call.createdAt,
+      })
     })
   } catch (error) {
     if (error !== overLimit) throw error
@@ -110,15 +121,15 @@ async function recordReceived(
     at,
     nextId: () => deps.ids.next('dlv'),
   })
-  await audit(tables, deps.ids, {
+  const about = {
     tenant,
-    eventType: 'call.received',
-    targetType: 'call',
+    targetType: 'call' as const,
     targetId: callId,
-    actor: 'peer',
-    data: { from, to, numberId },
+    actor: 'peer' as const,
     at,
-  })
+  }
+  const received = { from, to, numberId }
+  await audit(tables, deps.ids, { ...about, eventType: 'call.received', data: received })
 }
 
 function newCall(

@@ -21,6 +21,8 @@ export interface ConversationHooks {
   post: (command: TalkCommand) => void
   hangUp: (cause: HangupCause) => void
   transfer: (to: string) => void
+  /** The disclosure is over; `heard` is what the peer got of it. */
+  disclosed: (text: string, heard: string) => void
   /** The peer wants no more calls. */
   optOut: (how: { text: string } | { digit: string }) => Promise<void>
 }
@@ -82,9 +84,9 @@ export class Conversation {
   open(): void {
     const { plan, opening } = this.#deps
     if (plan.disclosure !== null) this.#platformSays(plan.disclosure, 'disclosure')
-    const { direction, from, to, instructions } = opening
+    const { direction, ...about } = opening
     const type = direction === 'outbound' ? 'outbound_call' : 'inbound_call'
-    this.#put({ type, from, to, instructions, topic: null }, null)
+    this.#put({ type, ...about, topic: null }, null)
   }
 
   async onTalk(event: TalkEvent): Promise<void> {
@@ -94,17 +96,13 @@ export class Conversation {
       case 'digits':
         return this.#onDigits(event.digits)
       case 'resumed':
-        this.#onResumed()
-        return
+        return this.#onResumed()
       case 'speaking':
-        this.voice.onSpeaking(event)
-        return
+        return this.voice.onSpeaking(event)
       case 'spoke':
-        this.#onSpoke(event)
-        return
+        return this.#onSpoke(event)
       case 'silence':
-        this.#onSilence(event.seconds)
-        return
+        return this.#onSilence(event.seconds)
       case 'digitsSent':
         return
     }
@@ -195,7 +193,9 @@ export class Conversation {
         this.#ask = null
       }
     }
-    if (spoken?.speaker === 'disclosure') this.#deliver()
+    if (spoken?.speaker !== 'disclosure') return
+    this.#deps.hooks.disclosed(event.text, event.heard)
+    this.#deliver()
   }
 
   /** The peer went on: what was asked about the first half, or answered but not yet said, is void. */

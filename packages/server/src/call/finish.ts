@@ -46,7 +46,7 @@ export async function finish(
       endedAt: at,
     })
     if (!final) return null
-    await tell(deps, tables, final, bill.shortfallCents)
+    await tell(deps, tables, final, bill)
     return final
   })
   if (row) {
@@ -56,24 +56,23 @@ export async function finish(
   return row
 }
 
-async function settle(
-  tables: Tables,
-  call: CallRow,
-  costCents: number,
-  at: number,
-): Promise<{ takenCents: number; shortfallCents: number }> {
-  const nothing = { takenCents: 0, shortfallCents: 0 }
-  if (costCents > 0) return (await tables.ledger.settle(call.id, costCents, at)) ?? nothing
-  await tables.ledger.release(call.id, at)
-  return nothing
+/** What the hold's resolution took, and how the ledger calls it; no entry when it had been resolved before. */
+interface Bill {
+  takenCents: number
+  shortfallCents: number
+  entry: 'ledger.settle' | 'ledger.release' | null
 }
 
-async function tell(
-  deps: CallDeps,
-  tables: Tables,
-  call: CallRow,
-  shortfallCents: number,
-): Promise<void> {
+async function settle(tables: Tables, call: CallRow, costCents: number, at: number): Promise<Bill> {
+  if (costCents > 0) {
+    const settled = await tables.ledger.settle(call.id, costCents, at)
+    if (settled) return { ...settled, entry: 'ledger.settle' }
+  }
+  const released = await tables.ledger.release(call.id, at)
+  return { takenCents: 0, shortfallCents: 0, entry: released ? 'ledger.release' : null }
+}
+
+async function tell(deps: CallDeps, tables: Tables, call: CallRow, bill: Bill): Promise<void> {
   const at = deps.clock.now()
   const tenant = { workspaceId: call.workspaceId, environment: call.environment }
   const result = {
@@ -87,15 +86,19 @@ async function tell(
     sipCode: call.sipCode,
     q850Cause: call.q850Cause,
   })
-  await audit(tables, deps.ids, {
-    tenant,
-    eventType: 'call.ended',
-    targetType: 'call',
-    targetId: call.id,
-    actor: 'platform',
-    data: { ...result, ...(shortfallCents > 0 ? { shortfallCents } : {}) },
-    at,
-  })
+  const record = (eventType: string, data: Record<string, unknown>): Promise<void> =>
+    audit(tables, deps.ids, {
+      tenant,
+      eventType,
+      targetType: 'call',
+      targetId: call.id,
+      actor: 'platform',
+      data,
+      at,
+    })
+  const { takenCents, shortfallCents, entry } = bill
+  if (entry) await record(entry, { takenCents, shortfallCents })
+  await record('call.ended', result)
   const emit = (eventType: string, payload: Record<string, unknown>): Promise<number> =>
     tables.outbox.emit({ tenant, eventType, payload, at, nextId: () => deps.ids.next('dlv') })
   await emit(call.status === 'completed' ? 'call.completed' : 'call.failed', {

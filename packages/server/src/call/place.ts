@@ -7,7 +7,7 @@ import { fail, ok, type Result } from '@saperly/kernel'
 import { opensAt } from '../consent/calling-hours.ts'
 import { auditRefusal, mayCall } from '../consent/consent.ts'
 import { mayDial } from '../consent/destination.ts'
-import { audit } from '../consent/trail.ts'
+import { type Actor, audit } from '../consent/trail.ts'
 import type { CallRow, ConnectionRow, NumberRow, Tables, Tenant } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { firstSliceCents } from './funds.ts'
@@ -163,15 +163,18 @@ async function recordPlaced(
     to,
     connectionId: call.connectionId,
   })
-  await audit(tables, deps.ids, {
+  const actor: Actor = call.keyId ? `key:${call.keyId}` : 'peer'
+  const about = {
     tenant,
-    eventType: 'call.placed',
-    targetType: 'call',
+    targetType: 'call' as const,
     targetId: call.id,
-    actor: call.keyId ? `key:${call.keyId}` : 'peer',
-    data: { from, to, numberId, rateCentsPerMin, heldCents },
+    actor,
     at: call.createdAt,
-  })
+  }
+  const placed = { from, to, numberId, rateCentsPerMin }
+  await audit(tables, deps.ids, { ...about, eventType: 'call.placed', data: placed })
+  const held = { amountCents: heldCents }
+  await audit(tables, deps.ids, { ...about, eventType: 'ledger.reserve', data: held })
 }
 
 async function auditPlacementRefusal(

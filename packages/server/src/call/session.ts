@@ -47,7 +47,7 @@ export class Session {
     this.#call = call
     this.plan = plan
     this.#tenant = { workspaceId: call.workspaceId, environment: call.environment }
-    this.#log = deps.timeline.open(call.id)
+    this.#log = deps.timeline.open(call)
     this.#steps = new Steps(deps.clock)
   }
 
@@ -275,6 +275,7 @@ export class Session {
         post: (command) => network.post({ callId, ...command }),
         hangUp: (cause) => void this.#steps.add(() => this.#hangUp(cause)),
         transfer: (target) => void this.#steps.add(() => this.#beginTransfer(target)),
+        disclosed: (text, heard) => this.#log.audit('disclosure.spoken', { text, heard }),
         optOut: (how) => this.#optOut(how),
       },
     })
@@ -350,6 +351,7 @@ export class Session {
         const extended = await persist(this.#deps, () =>
           store.tables.ledger.extend(this.#call.id, cents, clock.now()),
         )
+        if (extended.ok) this.#log.audit('ledger.extend', { amountCents: cents })
         committed()
         return extended.ok
       },

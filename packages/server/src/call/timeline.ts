@@ -1,6 +1,7 @@
 // What happened on a call, in order: written to the store, followed live.
 import { cancelledBy, type Clock, type Ids, type Log, Fault } from '@saperly/kernel'
-import type { EventRow, Store, Tables, TurnRow } from '../store/port.ts'
+import { audit } from '../consent/trail.ts'
+import type { CallRow, EventRow, Store, Tables, Tenant, TurnRow } from '../store/port.ts'
 
 /** Timeline words of the contract. */
 export type TimelineType =
@@ -54,8 +55,8 @@ export class Timeline {
   }
 
   /** An ordered log for one call, whose writer does not wait for the disk. */
-  open(callId: string): CallLog {
-    return new CallLog(this.#deps, this, callId)
+  open(call: CallRow): CallLog {
+    return new CallLog(this.#deps, this, call)
   }
 
   /** Events after `afterId`, then live ones, until `ended` or until `signal` aborts (then it throws Cancelled). */
@@ -105,13 +106,15 @@ export class CallLog {
   readonly #deps: TimelineDeps
   readonly #timeline: Timeline
   readonly #callId: string
+  readonly #tenant: Tenant
   #last: Promise<void> = Promise.resolve()
   #position = 0
 
-  constructor(deps: TimelineDeps, timeline: Timeline, callId: string) {
+  constructor(deps: TimelineDeps, timeline: Timeline, call: CallRow) {
     this.#deps = deps
     this.#timeline = timeline
-    this.#callId = callId
+    this.#callId = call.id
+    this.#tenant = { workspaceId: call.workspaceId, environment: call.environment }
   }
 
   /** Number of transcript turns so far. */
@@ -128,6 +131,23 @@ export class CallLog {
   turn(turn: Omit<TurnRow, 'callId' | 'position'>): void {
     const row = { ...turn, callId: this.#callId, position: this.#position++ }
     this.#write(() => this.#deps.store.tables.transcripts.append(row))
+  }
+
+  /** An audit row about this call, in order with its events. */
+  audit(eventType: string, data: Record<string, unknown>): void {
+    const { clock, ids, store } = this.#deps
+    const at = clock.now()
+    this.#write(() =>
+      audit(store.tables, ids, {
+        tenant: this.#tenant,
+        eventType,
+        targetType: 'call',
+        targetId: this.#callId,
+        actor: 'platform',
+        data,
+        at,
+      }),
+    )
   }
 
   /** Resolves when everything handed over is in the store. */
