@@ -49,21 +49,22 @@ export class ToneDecoder {
   readonly #line = new Int16Array(2 * FRAME_SAMPLES)
   #frames = 0
 
-  /** False once the utterance is too long. */
+  /**
+   * False once the utterance is too long. Silent frames are left out: a machine that is late plays some in the midst
+   * of a transmission, and then goes on where it was.
+   */
   write(frame: Int16Array): boolean {
     assert(frame.length === FRAME_SAMPLES, `tone decoder got ${frame.length} samples`)
     if (this.#frames >= MAX_TONE_FRAMES) return false
-    this.#line.copyWithin(0, FRAME_SAMPLES)
-    this.#line.set(frame, FRAME_SAMPLES)
-    if (this.#frames++ === 0) return true
-    for (let hop = 0; hop < HOPS; hop++) this.#shares.push(this.#measure(hop * HOP_SAMPLES))
+    this.#frames++
+    if (frame.reduce((sum, x) => sum + x * x, 0) >= SILENCE * FRAME_SAMPLES) this.#push(frame)
     return true
   }
 
   /** Reads all transmissions of the utterance; two in a row are joined by a space. */
   finish(): ToneResult {
     // One more frame of silence lets the windows reach the end of the last symbol.
-    this.write(new Int16Array(FRAME_SAMPLES))
+    this.#push(new Int16Array(FRAME_SAMPLES))
     const texts: string[] = []
     let quality: ToneResult['quality'] = 'nothing'
     for (let hop = this.#findSync(0); hop >= 0;) {
@@ -78,6 +79,12 @@ export class ToneDecoder {
     }
     const text = texts.filter((part) => part !== '').join(' ')
     return { text, quality: text === '' && quality === 'cut' ? 'nothing' : quality }
+  }
+
+  #push(frame: Int16Array): void {
+    this.#line.copyWithin(0, FRAME_SAMPLES)
+    this.#line.set(frame, FRAME_SAMPLES)
+    for (let hop = 0; hop < HOPS; hop++) this.#shares.push(this.#measure(hop * HOP_SAMPLES))
   }
 
   #measure(from: number): Float32Array {
@@ -148,11 +155,19 @@ export class ToneDecoder {
         (_, i) => (nibbles[2 * i]! << 4) | nibbles[2 * i + 1]!,
       )
       crc = checksum(crc, block)
-      if (crc !== ((high! << 8) | (middle! << 4) | low!)) return result('damaged')
+      if (crc !== ((high! << 8) | (middle! << 4) | low!)) {
+        return result(this.#newStartIn(hop, nibbles.length) ? 'cut' : 'damaged')
+      }
       bytes.push(...block)
       hop += (HEADER_NIBBLES + nibbles.length) * HOPS
       if (length === 0) return result('whole')
     }
+  }
+
+  /** True when another transmission begins within the block at `hop`, so that this one was cut there. */
+  #newStartIn(hop: number, nibbles: number): boolean {
+    const next = this.#findSync(hop)
+    return next >= 0 && next <= hop + (HEADER_NIBBLES + nibbles + LEAD_IN.length) * HOPS
   }
 
   /** True when tones follow where a cut transmission should have ended: then it was not cut but damaged. */
