@@ -24,6 +24,7 @@ export function docs(table: Table, info: DocsInfo): string {
     <html lang="en">
       <head>
         <meta charset="utf-8" />
+        <link rel="icon" href="data:," />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>Saperly API ${info.version}</title>
         <style>
