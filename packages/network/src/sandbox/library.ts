@@ -24,6 +24,8 @@ const NUMBERS: Readonly<Record<string, string>> = {
   '+15555550111': 'opts-out',
   '+15555550112': 'unanswered',
 }
+/** Numbers that have a phone of their own. */
+export const SPECIAL_NUMBERS: readonly string[] = Object.keys(NUMBERS)
 const DEFAULT_SCRIPT = 'friendly'
 
 /** Scripts by name, which is the name of their file without `.json`. */

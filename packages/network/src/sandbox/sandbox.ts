@@ -1,7 +1,8 @@
 // The sandbox: phones for every number, inside this machine, over real SIP and real RTP on loopback.
 //
-// One user agent, on a UDP port of its own, is all of them: each call gets a phone when it comes and loses it when it
-// ends. The silent carrier is a second port that takes everything and answers nothing.
+// Each special number is a SIP user agent of its own on a UDP port of its own, and one more is every other number. Each
+// call gets its own ears, mouth and script when it comes, and loses them when it ends. The silent carrier is a port that
+// takes everything and answers nothing.
 import type { Clock, Log, Random } from '@saperly/kernel'
 import type { MediaPlane } from '../media/port.ts'
 import type { SipTimers } from '../sip/machine.ts'
@@ -10,7 +11,7 @@ import type { Endpoint, Transport } from '../sip/transport.ts'
 import type { IncomingCall } from '../sip/incoming-call.ts'
 import { bareHost, numberOf, parseUri, sipUri } from '../sip/uri.ts'
 import { UserAgent } from '../sip/user-agent.ts'
-import { ScriptLibrary } from './library.ts'
+import { ScriptLibrary, SPECIAL_NUMBERS } from './library.ts'
 import { Phone } from './phone.ts'
 import type { PhoneCall } from './phone.ts'
 import { SANDBOX_CALL_HEADER } from './port.ts'
@@ -20,6 +21,8 @@ import type { Script } from './script.ts'
 
 /** Calls at one time; more are refused with 503. */
 const MAX_PHONES = 2000
+/** Every number without a phone of its own. */
+const ANY_NUMBER = ''
 
 export interface SandboxOptions {
   clock: Clock
@@ -47,19 +50,24 @@ export async function createSandbox(options: SandboxOptions): Promise<OpenSandbo
   const library = await ScriptLibrary.load(options.scripts)
   const { address } = options
   const mute = await openUdp({ address, port: 0 })
+  const lines = new Map<string, Transport>()
   try {
-    return new PhoneSandbox(options, library, mute, await openUdp({ address, port: 0 }))
+    for (const number of [ANY_NUMBER, ...SPECIAL_NUMBERS]) {
+      lines.set(number, await openUdp({ address, port: 0 }))
+    }
   } catch (error) {
-    await mute.close()
+    await Promise.all([mute, ...lines.values()].map((transport) => transport.close()))
     throw error
   }
+  return new PhoneSandbox(options, library, mute, lines)
 }
 
 class PhoneSandbox implements OpenSandbox {
   readonly #options: SandboxOptions
   readonly #library: ScriptLibrary
   readonly #mute: Transport
-  readonly #ua: UserAgent
+  /** By number; {@link ANY_NUMBER} stands for all that have no phone of their own. */
+  readonly #agents: ReadonlyMap<string, UserAgent>
   readonly #calls = new Set<Promise<void>>()
   readonly #live = new Set<Phone>()
   #count = 0
@@ -69,21 +77,19 @@ class PhoneSandbox implements OpenSandbox {
     options: SandboxOptions,
     library: ScriptLibrary,
     mute: Transport,
-    transport: Transport,
+    lines: ReadonlyMap<string, Transport>,
   ) {
     this.#options = options
     this.#library = library
     this.#mute = mute
     const { clock, random, log, timers } = options
-    this.#ua = new UserAgent({
-      transport,
-      clock,
-      random,
-      log,
-      user: 'phone',
-      ...(timers && { timers }),
-      onCall: (call) => this.#onCall(call),
-    })
+    const onCall = (call: IncomingCall): void => this.#onCall(call)
+    this.#agents = new Map(
+      Array.from(lines, ([number, transport]) => {
+        const parts = { transport, clock, random, log, user: 'phone', onCall }
+        return [number, new UserAgent({ ...parts, ...(timers && { timers }) })]
+      }),
+    )
   }
 
   get scripts(): readonly string[] {
@@ -96,18 +102,23 @@ class PhoneSandbox implements OpenSandbox {
 
   addressFor(number: string): Endpoint {
     const [first] = this.#library.forNumber(number).steps
-    return first?.do === 'silent' ? this.#mute.local : this.#ua.address
+    return first?.do === 'silent' ? this.#mute.local : this.#agentOf(number).address
   }
 
   sourceOf(address: string, port: number): boolean {
-    const ours = this.#ua.address
-    return ours.address === address && ours.port === port
+    return Array.from(this.#agents.values()).some(
+      (agent) => agent.address.address === address && agent.address.port === port,
+    )
+  }
+
+  #agentOf(number: string): UserAgent {
+    return (this.#agents.get(number) ?? this.#agents.get(ANY_NUMBER))!
   }
 
   call({ callId, from, to, script, node }: SandboxCall): void {
     const named = script === null ? null : this.#library.byName(script)
     if (script !== null && !named) this.#options.log.warn('sandbox.no_such_script', { callId })
-    this.#start(named ?? this.#callerScript(from), {
+    this.#start(named ?? this.#callerScript(from), from, {
       direction: 'out',
       options: {
         to: sipUri(to, node.address, node.port),
@@ -126,7 +137,7 @@ class PhoneSandbox implements OpenSandbox {
   async #close(): Promise<void> {
     for (const phone of this.#live) phone.hangUp()
     await Promise.all(this.#calls)
-    await this.#ua.close()
+    await Promise.all(Array.from(this.#agents.values(), (agent) => agent.close()))
     await this.#mute.close()
   }
 
@@ -134,16 +145,16 @@ class PhoneSandbox implements OpenSandbox {
     const number = numberOf(call.requestUri)
     if (number === null) return call.reject(484)
     if (this.#live.size >= MAX_PHONES || this.#closing) return call.reject(503)
-    this.#start(this.#library.forNumber(number), { direction: 'in', call })
+    this.#start(this.#library.forNumber(number), number, { direction: 'in', call })
   }
 
   /** What the owner of `number` does when it calls: nothing sensible, for one that never answers. */
   #callerScript(number: string): Script {
     const own = this.#library.forNumber(number)
-    return callerSteps(own).length > 0 ? own : this.#library.forNumber('')
+    return callerSteps(own).length > 0 ? own : this.#library.forNumber(ANY_NUMBER)
   }
 
-  #start(script: Script, call: PhoneCall): void {
+  #start(script: Script, number: string, call: PhoneCall): void {
     if (this.#closing) return
     const { clock, random, log, media: plane, address } = this.#options
     const id = `phone-${++this.#count}`
@@ -152,7 +163,7 @@ class PhoneSandbox implements OpenSandbox {
       random,
       log,
       plane,
-      ua: this.#ua,
+      ua: this.#agentOf(number),
       address,
       transfer: (target: string, report: (sipCode: number) => void) =>
         this.#transfer(target, report),
@@ -170,7 +181,7 @@ class PhoneSandbox implements OpenSandbox {
   #transfer(target: string, report: (sipCode: number) => void): void {
     const uri = parseUri(target)
     if (!uri || uri.port === null || !bareHost(uri.host).startsWith('127.')) return report(404)
-    this.#start(this.#library.forNumber(''), {
+    this.#start(this.#library.forNumber(ANY_NUMBER), ANY_NUMBER, {
       direction: 'out',
       options: {
         to: target,
