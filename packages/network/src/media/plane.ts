@@ -20,6 +20,7 @@ import type {
   MediaPlaneOptions,
   RecordingFile,
 } from './port.ts'
+import { recognizerOf } from '../speech/catalogue.ts'
 import { Thread } from './thread.ts'
 
 /** A thread that crashes more often than this in a minute is not started again. */
@@ -58,11 +59,6 @@ interface MediaWorker {
   readonly restarts: RestartLimit
   /** Null when it has crashed too often. */
   thread: MediaThread | null
-}
-
-/** What an engine is able to hear. */
-export function recognizerOf(engine: MediaPlaneOptions['engine']): 'phrases' | 'free' {
-  return engine === 'tone' ? 'free' : 'phrases'
 }
 
 /** Starts the threads of a media plane. `close` joins them all. */

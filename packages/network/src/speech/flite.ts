@@ -4,18 +4,11 @@ import type { FliteProgram } from './flite-wasi.ts'
 import { isForeign, isSpeakable, plainWord, wordsOf } from './flite-text.ts'
 import { LruCache } from './lru.ts'
 import { msOf, SAMPLE_RATE, samplesOf } from './pcm.ts'
-import type { AudioChunk, Mouth, Voice, Word } from './port.ts'
+import { FLITE_VOICES } from './catalogue.ts'
+import type { AudioChunk, Mouth, Word } from './port.ts'
 import { resample } from './resample.ts'
 import { PAUSE, parseSegments, timeWords } from './word-times.ts'
 import type { Segment, SpokenWord } from './word-times.ts'
-
-export const FLITE_VOICES: readonly Voice[] = [
-  { id: 'slt', name: 'Slt', gender: 'female', language: 'en-US' },
-  { id: 'rms', name: 'Rms', gender: 'male', language: 'en-US' },
-  { id: 'awb', name: 'Awb', gender: 'male', language: 'en-GB' },
-  { id: 'kal', name: 'Kal', gender: 'male', language: 'en-US' },
-  { id: 'kal16', name: 'Kal 16', gender: 'male', language: 'en-US' },
-]
 
 /** The longest text of one `speak`, characters. */
 export const MAX_SPEAK_CHARS = 500

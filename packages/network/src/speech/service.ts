@@ -3,27 +3,17 @@ import { readFile } from 'node:fs/promises'
 import type { Log } from '@saperly/kernel'
 import { withBeep } from './beep.ts'
 import { DecoderPool } from './decoder-pool.ts'
-import { FLITE_VOICES, FliteMouth } from './flite.ts'
+import { FliteMouth } from './flite.ts'
 import { FliteProgram } from './flite-wasi.ts'
 import { GrammarBook } from './grammar-book.ts'
 import { Lexicon } from './lexicon.ts'
 import { PhraseEars } from './phrase-ears.ts'
-import type { SpeechEngine, SpeechService, Voice } from './port.ts'
+import type { SpeechEngine, SpeechService } from './port.ts'
 import { modelBase } from './sound-swallower.ts'
-import { TONE_VOICES, ToneEars, toneMouth } from './tone-speech.ts'
+import { ToneEars, toneMouth } from './tone-speech.ts'
 
 export interface SpeechDeps {
   log: Log
-}
-
-/** What an engine can speak with; the first is its default. */
-export function voices(engine: SpeechEngine): readonly Voice[] {
-  return engine === 'tone' ? TONE_VOICES : FLITE_VOICES
-}
-
-/** What an engine can hear: anything, or the phrases of a list. */
-export function recognizerOf(engine: SpeechEngine): 'phrases' | 'free' {
-  return engine === 'tone' ? 'free' : 'phrases'
 }
 
 /** Opens `engine`; ready, with its models in memory, when this resolves. It computes in the calling thread. */

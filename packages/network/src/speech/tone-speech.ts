@@ -1,12 +1,8 @@
 // The tone pair as an engine: a mouth that says any text in tones, and ears that read it back, word for word.
 import { Fault } from '@saperly/kernel'
-import type { AudioChunk, Ears, EarsOptions, Mouth, Voice } from './port.ts'
+import type { AudioChunk, Ears, EarsOptions, Mouth } from './port.ts'
 import { renderTones } from './tone.ts'
 import { ToneDecoder } from './tone-decoder.ts'
-
-export const TONE_VOICES: readonly Voice[] = [
-  { id: 'tone', name: 'Tone', gender: 'neutral', language: 'mul' },
-]
 
 const MAX_SPEAK_CHARS = 500
 /** What is left of certainty when only the beginning of a transmission was heard. */

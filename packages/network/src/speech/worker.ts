@@ -4,7 +4,8 @@ import { assert } from '@saperly/kernel'
 import { messageLog } from '../media/messages.ts'
 import type { SpeechWorkerData, ToSpeechWorker } from '../media/messages.ts'
 import { serveSpeech } from './serve.ts'
-import { createSpeechService, recognizerOf } from './service.ts'
+import { recognizerOf } from './catalogue.ts'
+import { createSpeechService } from './service.ts'
 
 assert(parentPort, 'the speech worker runs as a worker thread')
 const port = parentPort
