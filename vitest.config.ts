@@ -2,13 +2,41 @@ import { defineConfig } from 'vitest/config'
 
 // Sources run unbuilt through the `source` condition; only worker threads load the built output,
 // because Node 20 cannot strip types (hence `npm test` builds first).
-export default defineConfig({
+const resolution = {
   resolve: { conditions: ['source'] },
   ssr: { resolve: { conditions: ['source'], externalConditions: ['source'] } },
+}
+
+export default defineConfig({
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    projects: [
+      {
+        ...resolution,
+        test: {
+          name: 'units',
+          include: ['packages/*/src/**/*.test.ts', 'test/{tidy,conformance}/**/*.test.ts'],
+          exclude: ['packages/network/src/{media,sandbox,speech}/**'],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        ...resolution,
+        test: {
+          // Audio in real time: one file at a time, so that a starved machine is no cause of a lost word.
+          name: 'calls',
+          include: [
+            'packages/network/src/{media,sandbox,speech}/**/*.test.ts',
+            'test/**/*.test.ts',
+          ],
+          exclude: ['test/{tidy,conformance}/**'],
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })
