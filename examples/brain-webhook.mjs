@@ -19,7 +19,7 @@ function directivesFor(event) {
   }
 }
 
-const server = createServer(async (request, response) => {
+async function answer(request, response) {
   const body = await text(request)
   const event = await saperly.manual
     .verify({ body, headers: request.headers, secret })
@@ -29,7 +29,9 @@ const server = createServer(async (request, response) => {
   response.end(JSON.stringify({ directives: directivesFor(event) }))
   console.log(event.type, event.text ?? '')
   if (event.type === 'call_ended') server.close()
-})
+}
+
+const server = createServer((request, response) => void answer(request, response))
 await new Promise((listening) => server.listen(0, '127.0.0.1', listening))
 
 const connection = await saperly.connections.create({

@@ -105,7 +105,7 @@ export class Manual {
 }
 
 function baseUrlOf(text: string): string {
-  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
+  if (!/^https?:\/\/[^\s/?#]+[^\s?#]*$/.test(text)) {
     throw new SaperlyError('baseUrl must be an http:// or https:// address')
   }
   return text.replace(/\/+$/, '')

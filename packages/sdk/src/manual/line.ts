@@ -111,6 +111,7 @@ export class ManualLine {
         resolve(closedBecause(event, cause))
       }
       socket.onmessage = (event: { data: unknown }) => {
+        if (this.#stop.signal.aborted) return
         const frame = read(event.data)
         if (frame === null) return onError(unreadable())
         if (frame.type === 'ready') {
