@@ -2,12 +2,14 @@
 import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { havePeer } from '../peers.ts'
 import { openWorld, type World } from '../world.ts'
 
 const BROWSER = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path))
-if (!BROWSER) {
-  process.stderr.write('test/browser is skipped: no Chromium (Debian: apt-get install chromium)\n')
-}
+const ready = havePeer(
+  'test/browser',
+  BROWSER === undefined ? 'no Chromium (Debian: apt-get install chromium)' : null,
+)
 const ARGUMENTS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -18,7 +20,7 @@ const ARGUMENTS = [
   '--disable-sync',
 ]
 
-describe.skipIf(BROWSER === undefined)('/docs', () => {
+describe.skipIf(!ready)('/docs', () => {
   let world: World
   beforeAll(async () => {
     world = await openWorld()

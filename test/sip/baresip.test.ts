@@ -16,6 +16,7 @@ import { UserAgent } from '../../packages/network/src/sip/user-agent.ts'
 import { ToneEars, toneMouth } from '../../packages/network/src/speech/tone-speech.ts'
 import { Baresip, baresipMissing, shareAt } from './baresip.ts'
 import type { BaresipOptions } from './baresip.ts'
+import { havePeer } from '../peers.ts'
 
 const NUMBER = '+15555550123'
 const OURS = '+15555550001'
@@ -27,8 +28,7 @@ const TALK: TalkOptions = {
   interruptible: false,
 }
 
-if (baresipMissing) process.stderr.write(`test/sip/baresip.test.ts is skipped: ${baresipMissing}\n`)
-
+const ready = havePeer('test/sip/baresip.test.ts', baresipMissing)
 /** A node with real media whose only trunk is a baresip. */
 class World {
   readonly clock = new SystemClock()
@@ -140,7 +140,7 @@ class World {
   }
 }
 
-describe.skipIf(baresipMissing !== null)('baresip', () => {
+describe.skipIf(!ready)('baresip', () => {
   let w: World
 
   beforeEach(() => {

@@ -6,10 +6,10 @@ import { Negotiation } from '../../packages/network/src/sip/negotiation.ts'
 import { openUdp } from '../../packages/network/src/sip/transport.ts'
 import { UserAgent } from '../../packages/network/src/sip/user-agent.ts'
 import { challengingCallee, sippMissing, startSipp } from './sipp.ts'
+import { havePeer } from '../peers.ts'
 
-if (sippMissing) process.stderr.write(`test/sip/sipp.test.ts is skipped: ${sippMissing}\n`)
-
-describe.skipIf(sippMissing !== null)('SIPp', () => {
+const ready = havePeer('test/sip/sipp.test.ts', sippMissing)
+describe.skipIf(!ready)('SIPp', () => {
   async function callWith(password: string): Promise<{ last: CallEvent; exitCode: number }> {
     const sipp = await startSipp(challengingCallee('agent', 'right'), 1)
     const clock = new SystemClock()
