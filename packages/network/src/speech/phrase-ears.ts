@@ -17,6 +17,8 @@ const MAX_FRAMES = 1500
  */
 const MIN_CONFIDENCE = 0.82
 const MIN_WEAKEST = 0.76
+/** The same for a long row of digits that nobody asked for: read into other words, it never fitted better than 0.92. */
+const MIN_STRAY_DIGITS_CONFIDENCE = 0.925
 const MAX_UNCOVERED_MS = 200
 /** The first utterance of a call gets a second hearing if it is no longer, frames: 2.5 s. */
 const SECOND_HEARING_FRAMES = 125
@@ -179,7 +181,9 @@ export class PhraseEars implements Ears {
     heard: Hypothesis | null,
   ): { text: string; confidence: number } | null {
     if (!heard || heard.uncoveredMs > MAX_UNCOVERED_MS) return null
-    if (heard.confidence < MIN_CONFIDENCE || heard.weakest < MIN_WEAKEST) return null
+    const stray = grammar.isStrayDigits(heard.words)
+    const wanted = stray ? MIN_STRAY_DIGITS_CONFIDENCE : MIN_CONFIDENCE
+    if (heard.confidence < wanted || heard.weakest < MIN_WEAKEST) return null
     const text = grammar.textOf(heard.words)
     return text === null ? null : { text, confidence: heard.confidence }
   }

@@ -20,6 +20,8 @@ const DIGITS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', '
 const GARBAGE_WEIGHT = '1e-22'
 /** Unexpected digits fit almost any long utterance, so they must fit it much better than a phrase. */
 const DIGITS_WEIGHT = '1e-8'
+/** With so many digits in a row, any long utterance can be read as digits. */
+const STRAY_DIGITS = 5
 
 /** The lower-case words of a phrase, without the punctuation around them. */
 export function phraseWords(phrase: string): string[] {
@@ -39,6 +41,8 @@ export interface PhraseGrammar {
   words: readonly LexiconWord[]
   /** The phrase or digits that stand for a decoded word sequence; null for garbage or an unfinished phrase. */
   textOf(hypothesis: string): string | null
+  /** Whether it is a long row of digits that nobody asked for. */
+  isStrayDigits(hypothesis: string): boolean
   /** Phrases that could not be taken: too long, too many, or with a word without sounds. */
   skipped: number
 }
@@ -77,6 +81,11 @@ export function buildGrammar(
     jsgf: writeJsgf([...texts.keys()], [...digits.keys()], digitsExpected),
     words: [...words.values()],
     textOf: (hypothesis) => texts.get(hypothesis) ?? digitsOf(hypothesis, digits),
+    isStrayDigits: (hypothesis) =>
+      !digitsExpected &&
+      !texts.has(hypothesis) &&
+      hypothesis.split(' ').length >= STRAY_DIGITS &&
+      digitsOf(hypothesis, digits) !== null,
     skipped,
   }
 }

@@ -127,6 +127,26 @@ describe('phrase recognition', () => {
     },
   )
 
+  it.each(['kal16', 'awb', 'rms', 'slt'])(
+    'reads no digits into what %s says, and hears those that are said',
+    async (voice) => {
+      const { hear, ears } = leg([])
+      const others = [
+        'My cat is on the roof again.',
+        'We drove to Paris yesterday.',
+        'Seventeen purple umbrellas were stolen from the museum.',
+        'Nineteen sailors went to sea in a very small boat.',
+      ]
+      for (const text of others) {
+        const event = await hear(utterance(text, voice))
+        expect(event.type === 'final' && event.text).not.toMatch(/^(?:\w+ ){4}/)
+      }
+      const said = await hear(utterance('four two zero zero one', voice))
+      expect(said).toMatchObject({ text: 'four two zero zero one' })
+      ears.close()
+    },
+  )
+
   it('hears digits, and sees them coming when they are expected', async () => {
     const { hear, ears, events } = leg([])
     ears.expect({ digits: 4 })
