@@ -1,4 +1,5 @@
 // The books of a world: proves of each call that it ended once, was billed once, and told its owner once.
+// oxlint-disable vitest/no-standalone-expect -- checks that many tests share
 import { expect } from 'vitest'
 import type { NetworkNode } from '@saperly/network'
 import { verify } from '../packages/server/src/webhook/sign.ts'

@@ -51,7 +51,7 @@ async function lineFor(to: string, settings: Record<string, unknown> = {}): Prom
 
 async function place(line: Line, to: string, more: Record<string, unknown> = {}): Promise<string> {
   const placed = await api.post('/calls', { fromNumberId: line.numberId, to, ...more })
-  expect(placed.status, JSON.stringify(placed.body)).toBe(201)
+  expect(placed).toMatchObject({ status: 201 })
   return placed.body.id
 }
 
@@ -254,7 +254,7 @@ describe.concurrent('the peer wants no more calls', () => {
     const brain = await brainOf(line)
     const request = { from, toNumberId: line.numberId, script: 'nine' }
     const placed = await api.post('/sandbox/calls', request)
-    expect(placed.status, JSON.stringify(placed.body)).toBe(201)
+    expect(placed).toMatchObject({ status: 201 })
     const call = await books.closed(placed.body.id)
     expect(call).toMatchObject({ direction: 'inbound', hangupCause: 'opted_out' })
     expect(brain.of('opt_out')).toMatchObject([{ digit: '9' }])

@@ -28,7 +28,8 @@ beforeAll(async () => {
   numberId = (await api.line()).numberId
   await api.consent(numberId, TO)
 })
-afterEach(async () => {
+/** What every storm leaves behind: no live call, no negative balance, a clean ledger. */
+async function clearUp(): Promise<void> {
   const { body: calls } = await api.get('/calls?status=initiated&limit=1000')
   await Promise.all(calls.map(({ id }: { id: string }) => api.post(`/calls/${id}/end`)))
   await until('all calls to be over', async () => world.server.calls.live === 0)
@@ -36,7 +37,9 @@ afterEach(async () => {
   const balances = transactions.map((row: { balanceAfterCents: number }) => row.balanceAfterCents)
   expect(Math.min(...balances)).toBeGreaterThanOrEqual(0)
   expect(await world.server.store.tables.ledger.verify()).toEqual([])
-})
+}
+
+afterEach(clearUp)
 afterAll(() => world.close())
 
 const place = (client: ApiClient, headers?: Record<string, string>): Promise<Answer> =>
