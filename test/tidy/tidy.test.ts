@@ -23,7 +23,7 @@ function filesUnder(folder: string): string[] {
 
 function read(path: string): Source {
   const text = readFileSync(join(root, path), 'utf8')
-  const isTest = /\.test\.ts$/.test(path) || path.startsWith('test/') || /\/testing\b/.test(path)
+  const isTest = path.endsWith('.test.ts') || path.startsWith('test/') || /\/testing\b/.test(path)
   return { path, text, lines: text.split('\n'), isTest }
 }
 
