@@ -1,5 +1,5 @@
 // Configuration: defaults, both sources, and every fault at once without the value that caused it.
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -58,4 +58,12 @@ test('all faults at once, and never the value', () => {
 
 test('RTP ports must be a range that starts even', () => {
   expect(faultsOf({ RTP_PORT_MIN: '10001', RTP_PORT_MAX: '10000' }, folder())).toHaveLength(2)
+})
+
+test('the config file in the documentation is a good one', () => {
+  const text = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8')
+  const example = /```json config\n([\s\S]*?)```/.exec(text)![1]!
+  const config = readConfig({}, folder(JSON.parse(example)))
+  expect(config.trunks[0]?.name).toBe('carrier')
+  expect(Object.keys(config.models)).toEqual(['house'])
 })
