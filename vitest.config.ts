@@ -15,6 +15,7 @@ export default defineConfig({
     projects: [
       {
         ...resolution,
+        extends: true,
         test: {
           name: 'units',
           include: ['packages/*/src/**/*.test.ts', 'test/{tidy,conformance}/**/*.test.ts'],
@@ -24,6 +25,7 @@ export default defineConfig({
       },
       {
         ...resolution,
+        extends: true,
         test: {
           // Audio in real time: one file at a time, so that a starved machine is no cause of a lost word.
           name: 'calls',
