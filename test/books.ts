@@ -6,7 +6,7 @@ import { verify } from '../packages/server/src/webhook/sign.ts'
 import { type ApiClient, Receiver, until, type World } from './world.ts'
 
 const TERMINAL = ['call.completed', 'call.failed']
-/** SIP transactions outlive their call by 64 T1, which is 32 s. */
+/** SIP transactions outlive their call by 64 T1, which is 32 s by default. */
 const QUIET_LIMIT_MS = 45_000
 
 /** A call as the API answers it. */

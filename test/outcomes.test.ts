@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Books, type CallBody } from './books.ts'
+import { openTestNetwork } from './network.ts'
 import { type ApiClient, openWorld, SocketBrain, until, type World } from './world.ts'
 
 const phone = (digits: string): string => `+1555555${digits}`
@@ -24,7 +25,8 @@ beforeAll(async () => {
   await writeFile(join(scripts, 'nine.json'), JSON.stringify(nine))
   world = await openWorld({
     dataDir,
-    environment: { SANDBOX_SCRIPTS: scripts },
+    network: async (clock) =>
+      (await openTestNetwork(clock, { lossRate: 0, seed: 0, scripts })).network,
     config: { limits: { requestsPerSec: 1000, burst: 1000 } },
   })
   api = world.api

@@ -193,11 +193,16 @@ export interface Received {
   body: any
 }
 
+export interface Reply {
+  status?: number
+  body?: unknown
+}
+
 /** An HTTP server of the customer's: keeps what it received, answers what the test says. */
 export class Receiver {
   readonly received: Received[] = []
   readonly #server: HttpServer
-  answer: (request: Received) => { status?: number; body?: unknown } = () => ({})
+  answer: (request: Received) => Reply | Promise<Reply> = () => ({})
 
   constructor() {
     this.#server = createServer((request, response) => {
@@ -212,9 +217,10 @@ export class Receiver {
           body: JSON.parse(raw),
         }
         this.received.push(received)
-        const { status = 200, body = {} } = this.answer(received)
-        response.writeHead(status, { 'content-type': 'application/json' })
-        response.end(JSON.stringify(body))
+        void Promise.resolve(this.answer(received)).then(({ status = 200, body = {} }) => {
+          response.writeHead(status, { 'content-type': 'application/json' })
+          response.end(JSON.stringify(body))
+        })
       })
     })
   }

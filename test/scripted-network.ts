@@ -1,0 +1,98 @@
+// A network without phones: whoever is called answers at once, says nothing, and hears everything out.
+import type { Clock } from '@saperly/kernel'
+import type { Network, NetworkCommand, NetworkEvent } from '@saperly/network'
+
+const DIALOG = {
+  callId: 'scripted',
+  localTag: 'a',
+  remoteTag: 'b',
+  localUri: 'sip:a@127.0.0.1',
+  remoteUri: 'sip:b@127.0.0.1',
+  remoteTarget: 'sip:b@127.0.0.1',
+  routeSet: [],
+  localCSeq: 1,
+  remoteAddress: '127.0.0.1:9',
+  trunk: null,
+}
+
+export class ScriptedNetwork implements Network {
+  readonly recognizer = 'free'
+  readonly #clock: Clock
+  readonly #listeners: ((event: NetworkEvent) => void)[] = []
+  readonly #answeredAt = new Map<string, number>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  subscribe(listener: (event: NetworkEvent) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  voices(): [] {
+    return []
+  }
+
+  post(command: NetworkCommand): void {
+    queueMicrotask(() => this.#follow(command))
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #follow(command: NetworkCommand): void {
+    const { callId } = command
+    const at = this.#clock.now()
+    if (command.type === 'dial') {
+      this.#answeredAt.set(callId, at)
+      this.#emit({ callId, type: 'accepted', sipCode: 200 })
+      this.#emit({ callId, type: 'answered', dialog: DIALOG, recognizer: 'free', at })
+    } else if (command.type === 'hangUp') {
+      const measuredMs = at - this.#answeredAt.get(callId)!
+      const ending = { sipCode: null, q850Cause: null, reason: null, measuredMs }
+      this.#emit({ callId, type: 'ended', cause: 'local_hangup', ...ending })
+    } else if (command.type === 'speak') {
+      const { utteranceId, text } = command
+      const times = { heardMs: 0, startedAt: at, endedAt: at }
+      const heard = { heard: text, basis: 'exact' as const, outcome: 'played' as const }
+      this.#emit({ callId, type: 'speaking', utteranceId, speechMs: 0, wireMs: 0, at })
+      this.#emit({ callId, type: 'spoke', utteranceId, text, ...heard, ...times })
+    }
+  }
+
+  #emit(event: NetworkEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+}
+
+/** A clock that runs `factor` times as fast as the world. */
+export class FastClock implements Clock {
+  readonly #clock: Clock
+  readonly #factor: number
+  readonly #startMs: number
+  readonly #startMonotonicMs: number
+
+  constructor(clock: Clock, factor: number) {
+    this.#clock = clock
+    this.#factor = factor
+    this.#startMs = clock.now()
+    this.#startMonotonicMs = clock.monotonicMs()
+  }
+
+  now(): number {
+    return Math.round(this.#startMs + this.monotonicMs())
+  }
+
+  monotonicMs(): number {
+    return (this.#clock.monotonicMs() - this.#startMonotonicMs) * this.#factor
+  }
+
+  schedule(delayMs: number, callback: () => void): ReturnType<Clock['schedule']> {
+    return this.#clock.schedule(delayMs / this.#factor, callback)
+  }
+
+  sleep(delayMs: number, signal: AbortSignal): Promise<void> {
+    return this.#clock.sleep(delayMs / this.#factor, signal)
+  }
+}
