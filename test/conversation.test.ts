@@ -221,8 +221,9 @@ describe('with tones', { timeout: 60_000 }, () => {
   let speech: SpeechService
 
   beforeAll(async () => {
-    const replies = DIALOGUE.map(([hears, say]) => ({ hears: [hears], say }))
-    replies.at(-1)!.hangUp = true
+    const replies = DIALOGUE.map(([hears, say], i) => {
+      return { hears: [hears], say, hangUp: i === DIALOGUE.length - 1 }
+    })
     const answers = [{ do: 'answer' }]
     world = await worldWith('tone', {
       polyglot: { steps: [...answers, { do: 'converse', turns: 9, patienceSec: 20, replies }] },
