@@ -88,9 +88,14 @@ describe.concurrent('nobody takes the call', () => {
     ['silent', phone('0105'), 'carrier_silent', null],
   ])('the carrier: %s', async (_name, to, hangupCause, sipCode) => {
     const line = await lineFor(to)
-    const refused = await api.post('/calls', { fromNumberId: line.numberId, to })
+    const request = { fromNumberId: line.numberId, to }
+    const once = { 'idempotency-key': `carrier ${hangupCause}` }
+    const refused = await api.post('/calls', request, once)
     expect(refused.status).toBe(502)
     expect(refused.body).toMatchObject({ _tag: 'CallStartFailed', hangupCause, sipCode })
+    const again = await api.post('/calls', request, once)
+    expect([again.status, again.body]).toEqual([502, refused.body])
+    expect(again.headers.get('idempotency-replayed')).toBe('true')
     const call = await books.closed(refused.body.callId)
     expect(said(call)).toEqual(['failed', hangupCause])
   })
@@ -103,6 +108,19 @@ describe.concurrent('nobody takes the call', () => {
     await books.closed(callId)
     const again = await api.post(`/calls/${callId}/end`, { durationSec: 10 })
     expect(again.body).toEqual(ended.body)
+  })
+
+  test('ended before the carrier has said a word', async () => {
+    const to = phone('0105')
+    const line = await lineFor(to)
+    const placing = api.post('/calls', { fromNumberId: line.numberId, to })
+    const path = `/calls?numberId=${line.numberId}`
+    const dialing = await until('the call', async () => (await api.get(path)).body[0])
+    expect(dialing).toMatchObject({ phase: 'dialing', status: 'initiated' })
+    const ended = await api.post(`/calls/${dialing.id}/end`)
+    expect(said(ended.body)).toEqual(['no_answer', 'cancelled'])
+    expect(await placing).toMatchObject({ status: 201, body: { id: dialing.id } })
+    await books.closed(dialing.id)
   })
 
   test('ended before the answer, with a duration that the customer reports: it is billed', async () => {
@@ -148,6 +166,20 @@ describe.concurrent('somebody takes the call', () => {
     const ended = await api.post(`/calls/${callId}/end`)
     expect(said(ended.body)).toEqual(['completed', 'api_end'])
     await books.closed(callId)
+  })
+
+  test('many hang up at once: it ends once, and all are told the same', async () => {
+    const line = await lineFor(MUTE)
+    const callId = await place(line, MUTE)
+    await connected(callId)
+    const ends = await Promise.all(
+      [3, 60, null, 7, 30].map((durationSec) => api.post(`/calls/${callId}/end`, { durationSec })),
+    )
+    const call = await books.closed(callId)
+    expect(call).toMatchObject({ status: 'completed', hangupCause: 'api_end' })
+    for (const { status, body } of ends) expect([status, body]).toEqual([200, call])
+    // Which of them came in time is theirs to race; what was measured is a second or two.
+    expect([3, 7, 30, 60]).toContain(call.durationSec)
   })
 
   test('the brain hangs up, after what it says', async () => {
