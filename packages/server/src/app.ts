@@ -1,5 +1,4 @@
 // The one file that joins ports to adapters. Nobody imports it but the entry point and the tests' world.
-import { hkdfSync } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +27,7 @@ import { openLog } from './log.ts'
 import { addressPolicy } from './outbound/address.ts'
 import { Dialler } from './outbound/dialler.ts'
 import { openKey, SecretBox } from './secrets/box.ts'
+import { auditKey, linkKey } from './secrets/derive.ts'
 import type { Store } from './store/port.ts'
 import { openStore } from './store/postgres.ts'
 import { startEmbedded } from './store/embedded/supervisor.ts'
@@ -135,7 +135,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
         corsOrigins: config.corsOrigins,
         managedModels: Object.keys(config.models),
         speechEngines: [],
-        linkSecret: derive(key, 'recording links'),
+        linkSecret: linkKey(key),
         checkAnswers: false,
       },
       store,
@@ -188,9 +188,15 @@ async function openDatabase(
     closers.push(() => embedded.stop())
     address = embedded.address
   }
-  const auditKey = Buffer.from(derive(deps.key, 'audit trail')).toString('hex')
   const maxLiveCalls = config.limits.liveCalls
-  const store = await openStore({ address, clock, log, auditKey, random, maxLiveCalls })
+  const store = await openStore({
+    address,
+    clock,
+    log,
+    auditKey: auditKey(deps.key),
+    random,
+    maxLiveCalls,
+  })
   closers.push(() => store.close())
   return store
 }
@@ -224,9 +230,4 @@ async function openNetwork(
     voices: voices(config.speechEngine),
     recognizer: recognizerOf(config.speechEngine),
   })
-}
-
-/** Keys for different uses from the one of the installation (RFC 5869). */
-function derive(key: Uint8Array, use: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), `saperly ${use}`, 32))
 }

@@ -1,11 +1,11 @@
 // What only the operator of a platform can do: directly on its database, also while a server is running on it.
-import { hkdfSync } from 'node:crypto'
 import { type Clock, Ids, type Log, systemRandom, SystemClock, countryOf } from '@saperly/kernel'
 import type { Environment } from '@saperly/network'
 import { createWorkspace, DEFAULT_WORKSPACE } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import { openLog } from './log.ts'
 import { openKey } from './secrets/box.ts'
+import { auditKey } from './secrets/derive.ts'
 import type { DatabaseAddress } from './store/database.ts'
 import { runningEmbedded } from './store/embedded/running.ts'
 import { startEmbedded } from './store/embedded/supervisor.ts'
@@ -45,14 +45,18 @@ export async function openOperator(config: Config): Promise<Operator> {
   const random = systemRandom
   const { databaseUrl, dataDir, secretKey } = config
   const key = await openKey({ fromEnvironment: secretKey, dataDir, random })
-  const auditKey = Buffer.from(
-    hkdfSync('sha256', key, new Uint8Array(), 'saperly audit trail', 32),
-  ).toString('hex')
   const database = databaseUrl === null ? await embedded(dataDir, clock, log) : remote(databaseUrl)
   try {
     const { address } = database
     const maxLiveCalls = config.limits.liveCalls
-    const store = await openStore({ address, clock, log, auditKey, random, maxLiveCalls })
+    const store = await openStore({
+      address,
+      clock,
+      log,
+      auditKey: auditKey(key),
+      random,
+      maxLiveCalls,
+    })
     return operatorOver(store, clock, async () => {
       await store.close()
       await database.stop()

@@ -4,9 +4,7 @@ import { join } from 'node:path'
 import type { DatabaseAddress } from '../database.ts'
 import { SOCKET_PORT, homeOf } from './places.ts'
 import { runningPostmaster } from './postmaster.ts'
-import { USER, clientOf } from './server.ts'
-
-const DATABASE = 'saperly'
+import { DATABASE, USER, clientOf } from './server.ts'
 
 /**
  * The address of the embedded database of `dataDir` while some process works with it; null when none does. One that

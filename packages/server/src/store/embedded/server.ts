@@ -18,6 +18,7 @@ import type { RunAs } from './user.ts'
 
 /** The superuser of the cluster, and its only user. */
 export const USER = 'saperly'
+export const DATABASE = 'saperly'
 const STOP_LIMIT_MS = 60_000
 /** Recovery after a power cut replays the log, and may take its time. */
 const READY_LIMIT_MS = 120_000

@@ -8,7 +8,7 @@ import type { DatabaseAddress } from '../database.ts'
 import { findBinaries } from './binaries.ts'
 import { SOCKET_PORT, homeOf, prepareHome } from './places.ts'
 import { until } from './postmaster.ts'
-import { Server, USER, clientOf } from './server.ts'
+import { DATABASE, Server, USER, clientOf } from './server.ts'
 import { unprivilegedUser } from './user.ts'
 
 /** How long the server may take to notice that the last owner is gone. */
@@ -17,8 +17,6 @@ const OWNER_LOCK = 7_305_010
 /** How often a server that went away is brought back within one life of this process. */
 const MAX_REVIVALS = 10
 const REVIVAL_PAUSE_MS = 1_000
-
-const DATABASE = 'saperly'
 
 export interface EmbeddedOptions {
   /** Folder of the installation; the database keeps to `postgres` in it. */
