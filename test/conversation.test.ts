@@ -61,6 +61,11 @@ async function heardIn(
   return texts
 }
 
+/** False for time in which a late machine sent or got nothing at all: ears on the line wait through that, too. */
+function isSound(frame: Int16Array): boolean {
+  return frame.some((sample) => sample !== 0)
+}
+
 function utterancesIn(channel: Int16Array): Int16Array[][] {
   const frames = Array.from({ length: Math.floor(channel.length / FRAME_SAMPLES) }, (_, i) =>
     channel.slice(i * FRAME_SAMPLES, (i + 1) * FRAME_SAMPLES),
@@ -72,9 +77,11 @@ function utterancesIn(channel: Int16Array): Int16Array[][] {
     if (last && at - last.to <= QUIET_FRAMES) last.to = at
     else found.push({ from: at, to: at })
   }
-  return found.map(({ from, to }) =>
-    frames.slice(Math.max(0, from - MARGIN_FRAMES), to + MARGIN_FRAMES),
-  )
+  return found.map(({ from, to }) => [
+    ...frames.slice(Math.max(0, from - MARGIN_FRAMES), from),
+    ...frames.slice(from, to + 1).filter(isSound),
+    ...frames.slice(to + 1, to + 1 + MARGIN_FRAMES),
+  ])
 }
 
 /** The call once it is final: its live events end with it. */

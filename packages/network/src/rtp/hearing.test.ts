@@ -41,6 +41,32 @@ function heard(turns: readonly HeardTurn[]): string {
 
 const all = (count: number): string => Array.from({ length: count }, (_, i) => i).join(' ')
 
+/** The sound of the recording, as packet numbers. */
+function recorded(turns: readonly HeardTurn[]): string {
+  return turns
+    .map(({ recorded: frame }) => frame[0]! - 1)
+    .filter((packet) => packet >= 0)
+    .slice(0, 60)
+    .join(' ')
+}
+
+test('a recording has all that came too, though not at once, and one frame a turn', () => {
+  for (const stalled of [1, 3, 4]) {
+    const delays = Array.from({ length: 60 }, (_, i) =>
+      i >= 20 && i < 20 + stalled ? (20 + stalled - i) * FRAME_MS : 0,
+    )
+    expect(recorded(run(delays))).toBe(all(60))
+  }
+  expect(
+    recorded(
+      run(
+        Array.from({ length: 60 }, () => 0),
+        30,
+      ),
+    ),
+  ).toBe(all(60))
+})
+
 test('a stall of the sender leaves no gap and nothing made up', () => {
   const delays = Array.from({ length: 60 }, (_, i) => (i >= 20 && i < 24 ? (24 - i) * 20 : 0))
   const turns = run(delays)
