@@ -4,7 +4,7 @@ import { Books } from './books.ts'
 import { type TestNetwork, openTestNetwork } from './network.ts'
 import { openWorld, SocketBrain, until, type World } from './world.ts'
 
-const LOSS = { lossRate: 0.1, seed: 20_260_101, scripts: null }
+const LOSS = { lossRate: 0.1, seed: 20_260_101, delayMs: 0, scripts: null }
 const MUTE = '+15555550109'
 const UNANSWERED = '+15555550102'
 

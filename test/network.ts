@@ -1,4 +1,4 @@
-// The network plane as in production, but on a line that loses SIP messages by a seeded dice, and impatient.
+// The network plane as in production, but on a line that is slow or loses SIP messages, and impatient.
 import {
   type Clock,
   Ids,
@@ -6,6 +6,7 @@ import {
   seededRandom,
   silentLog,
   systemRandom,
+  type Timer,
 } from '@saperly/kernel'
 import {
   createMediaPlane,
@@ -32,12 +33,16 @@ export interface TestNetwork {
   /** Messages that were lost, and that got through. */
   lost: { out: number; in: number }
   passed: { out: number; in: number }
+  /** INVITEs whose 200 came in when their CANCEL was out already. */
+  crossed: () => number
 }
 
 export interface TestNetworkOptions {
   /** The part of the messages that is lost in each direction. */
   lossRate: number
   seed: number
+  /** How long a message to the node is under way. */
+  delayMs: number
   /** A directory of scripts beside the bundled ones. */
   scripts: string | null
 }
@@ -51,12 +56,14 @@ export async function openTestNetwork(
 ): Promise<TestNetwork> {
   const deps = { clock, random: systemRandom, log: silentLog, ids: new Ids(clock, systemRandom) }
   const timers = TIMERS
-  const { lossRate, seed, scripts } = options
+  const { lossRate, seed, delayMs, scripts } = options
   const media = createMediaPlane(PLANE, deps)
   const sandbox = await createSandbox({ ...deps, media, address: ADDRESS, scripts, timers })
   const counts = { lost: { out: 0, in: 0 }, passed: { out: 0, in: 0 } }
   const dice = seededRandom(seed)
   const udp = await openUdp({ address: ADDRESS, port: 0 })
+  const crossings = new Crossings()
+  const late = slow(udp, clock, delayMs, crossings)
   const network = await createNode({
     ...deps,
     media,
@@ -65,9 +72,9 @@ export async function openTestNetwork(
     sandbox,
     voices: voices(PLANE.engine),
     recognizer: 'free',
-    transport: lossy(udp, dice, lossRate, counts),
+    transport: lossy(late, dice, lossRate, counts),
   })
-  return { network, phones: () => sandbox.phones, ...counts }
+  return { network, phones: () => sandbox.phones, crossed: () => crossings.count, ...counts }
 }
 
 /** The same transport, but for what it loses. */
@@ -95,4 +102,56 @@ function lossy(
       }),
     close: () => udp.close(),
   }
+}
+
+/** The same transport, but what comes in takes its time. */
+function slow(udp: Transport, clock: Clock, delayMs: number, crossings: Crossings): Transport {
+  const flying = new Set<Timer>()
+  return {
+    protocol: udp.protocol,
+    reliable: udp.reliable,
+    local: udp.local,
+    send: (data, to, failed) => {
+      crossings.sent(data)
+      udp.send(data, to, failed)
+    },
+    receive: (receiver) =>
+      udp.receive((data, from) => {
+        const timer = clock.schedule(delayMs, () => {
+          flying.delete(timer)
+          crossings.received(data)
+          receiver(data, from)
+        })
+        flying.add(timer)
+      }),
+    close: () => {
+      for (const timer of flying) timer.cancel()
+      return udp.close()
+    },
+  }
+}
+
+/** Counts the calls whose CANCEL crossed a 200 (RFC 3261 section 9.1). */
+class Crossings {
+  readonly #cancelled = new Set<string>()
+  readonly #crossed = new Set<string>()
+
+  get count(): number {
+    return this.#crossed.size
+  }
+
+  sent(data: Buffer): void {
+    const text = data.toString('latin1')
+    if (text.startsWith('CANCEL ')) this.#cancelled.add(callIdOf(text))
+  }
+
+  received(data: Buffer): void {
+    const text = data.toString('latin1')
+    if (!text.startsWith('SIP/2.0 200') || !/^cseq: \d+ INVITE/im.test(text)) return
+    if (this.#cancelled.has(callIdOf(text))) this.#crossed.add(callIdOf(text))
+  }
+}
+
+function callIdOf(text: string): string {
+  return /^call-id: (.*)$/im.exec(text)?.[1] ?? ''
 }

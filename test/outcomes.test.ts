@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Books, type CallBody } from './books.ts'
-import { openTestNetwork } from './network.ts'
+import { openTestNetwork, type TestNetwork } from './network.ts'
 import { type ApiClient, openWorld, SocketBrain, until, type World } from './world.ts'
 
 const phone = (digits: string): string => `+1555555${digits}`
@@ -12,7 +12,11 @@ const BUSY = phone('0101')
 const UNANSWERED = phone('0102')
 const MUTE = phone('0109')
 
+/** What a phone says reaches the platform so much later: time for a CANCEL to cross an answer. */
+const DELAY_MS = 80
+
 let world: World
+let net: TestNetwork
 let api: ApiClient
 let books: Books
 
@@ -25,14 +29,17 @@ beforeAll(async () => {
   await writeFile(join(scripts, 'nine.json'), JSON.stringify(nine))
   world = await openWorld({
     dataDir,
-    network: async (clock) =>
-      (await openTestNetwork(clock, { lossRate: 0, seed: 0, scripts })).network,
+    network: async (clock) => {
+      net = await openTestNetwork(clock, { lossRate: 0, seed: 0, delayMs: DELAY_MS, scripts })
+      return net.network
+    },
     config: { limits: { requestsPerSec: 1000, burst: 1000 } },
   })
   api = world.api
   books = await Books.open(world)
 })
 afterAll(async () => {
+  await until('every phone to be put down', async () => net.phones() === 0)
   await books.settle()
   await world.close()
 }, 90_000)
@@ -135,8 +142,8 @@ describe.concurrent('nobody takes the call', () => {
     const line = await lineFor(MUTE)
     const ends = Array.from({ length: 10 }, async (_, index) => {
       const callId = await place(line, MUTE)
-      // The phone rings for a second.
-      await new Promise((resolve) => setTimeout(resolve, 900 + index * 20 + Math.random() * 20))
+      // The phone rings for a second; its answer is under way for the last 80 ms of it as we see it.
+      await new Promise((resolve) => setTimeout(resolve, 860 + index * 20 + Math.random() * 20))
       await api.post(`/calls/${callId}/end`)
       return books.closed(callId)
     })
@@ -146,6 +153,7 @@ describe.concurrent('nobody takes the call', () => {
         ['completed', 'api_end', 1],
       ]).toContainEqual([call.status, call.hangupCause, call.costCents])
     }
+    expect(net.crossed()).toBeGreaterThan(0)
   })
 })
 
