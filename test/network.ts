@@ -50,6 +50,7 @@ export interface TestNetworkOptions {
 /** RFC 3261's timers, five times as fast: what is lost is sent again sooner, and what is over is forgotten in 7 s. */
 const TIMERS = { t1Ms: 100, t2Ms: 800, t4Ms: 1000 }
 
+/** Opens a node, its media plane and its sandbox on one clock; closing the node closes all of it. */
 export async function openTestNetwork(
   clock: Clock,
   options: TestNetworkOptions,
