@@ -87,7 +87,8 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     const chainer = new AuditChainer({ store, clock, log })
     closers.push(() => chainer.close())
     closers.push(() => deliverer.close())
-    const committed = (): void => {
+    const committed = (): void => chainer.wake()
+    const emitted = (): void => {
       deliverer.wake()
       chainer.wake()
     }
@@ -121,6 +122,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       log,
       repairRecording: repairWav,
       committed,
+      emitted,
     }
     await recover(callDeps)
     const calls = new CallRegistry(callDeps)
@@ -150,7 +152,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       publicUrl: () => url,
       liveStats: () => ({ manual_sockets: sockets.open, outbound_requests: dialler.open }),
       manualEnded: (connectionId) => sockets.disconnect(connectionId),
-      afterCommit: committed,
+      afterCommit: emitted,
     })
     // Live calls end while their brains can still be told, and upgraded sockets close before the port does.
     closers.push(
@@ -166,7 +168,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     url ||= `http://${address.host}:${address.port}`
     deliverer.start()
     chainer.start()
-    committed()
+    emitted()
     return { url, first, store, network, calls, close }
   } catch (error) {
     await close()

@@ -4,6 +4,8 @@ import type { Store } from '../store/port.ts'
 
 /** Rows that somebody else's process left unchained are found at the latest after this. */
 const POLL_MS = 10_000
+/** What is committed within this is chained in one go. */
+const GATHER_MS = 50
 
 export class AuditChainer {
   readonly #store: Store
@@ -52,11 +54,16 @@ export class AuditChainer {
     }
   }
 
+  /** Until something was committed, and a moment longer for what comes with it. */
   async #rest(): Promise<void> {
     this.#nap = new AbortController()
-    if (this.#woken || this.#stop.signal.aborted) return
+    if (!this.#woken && !this.#stop.signal.aborted) await this.#sleep(POLL_MS, this.#nap.signal)
+    await this.#sleep(GATHER_MS, this.#stop.signal)
+  }
+
+  async #sleep(delayMs: number, signal: AbortSignal): Promise<void> {
     try {
-      await this.#clock.sleep(POLL_MS, this.#nap.signal)
+      await this.#clock.sleep(delayMs, signal)
     } catch (error) {
       if (!(error instanceof Cancelled)) throw error
     }

@@ -43,7 +43,7 @@ export async function answer(deps: CallDeps, incoming: Incoming): Promise<Answer
   const refusal = await record(deps, tenant, call)
   if (refusal?.reason === 'concurrency') return { ...refused(SERVICE_UNAVAILABLE), limit: refusal }
   deps.timeline.announce(call.id)
-  deps.committed()
+  deps.emitted()
   if (!refusal) return { taken: true, placement: { call, number, connection } }
 
   const rejected = await finish(deps, call, 'abandon', {

@@ -28,6 +28,8 @@ export interface CallDeps {
   log: Log
   /** Makes the recording of a dead process whole; null when there is nothing to hear. */
   repairRecording: (path: string) => Promise<number | null>
-  /** Something was committed: deliveries may be due, audit rows wait for their chain. */
+  /** Something was committed that waits for its place in the audit chain. */
   committed: () => void
+  /** The same, with deliveries that are due. */
+  emitted: () => void
 }

@@ -51,7 +51,7 @@ export async function finish(
   })
   if (row) {
     deps.timeline.announce(row.id)
-    deps.committed()
+    deps.emitted()
   }
   return row
 }

@@ -18,7 +18,7 @@ export async function transition(
 ): Promise<CallRow | null> {
   const state = nextState(call.state, event)
   if (!state) return null
-  const { store, clock, ids, timeline, committed } = deps
+  const { store, clock, ids, timeline } = deps
   const tenant = { workspaceId: call.workspaceId, environment: call.environment }
   const row = await persist(deps, () =>
     store.transaction(async (tables) => {
@@ -39,7 +39,8 @@ export async function transition(
     }),
   )
   timeline.announce(call.id)
-  committed()
+  if (state === 'connected') deps.emitted()
+  else deps.committed()
   return row
 }
 

@@ -22,10 +22,9 @@ export async function mayCall(
   tables: Tables,
   { tenant, numberId, peerNumber, at }: Pair & { at: number },
 ): Promise<Result<void, FailureOf<'ConsentRequired' | 'RecipientOptedOut'>>> {
-  if (await tables.consent.isOptedOut(tenant, peerNumber))
-    return fail(failure('RecipientOptedOut', { to: peerNumber }))
-  if (!(await tables.consent.active(tenant, numberId, peerNumber, at)))
-    return fail(failure('ConsentRequired', { numberId, to: peerNumber }))
+  const { optedOut, consented } = await tables.consent.standing(tenant, numberId, peerNumber, at)
+  if (optedOut) return fail(failure('RecipientOptedOut', { to: peerNumber }))
+  if (!consented) return fail(failure('ConsentRequired', { numberId, to: peerNumber }))
   return ok(undefined)
 }
 

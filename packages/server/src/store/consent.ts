@@ -69,6 +69,16 @@ export function consent(sql: Sql): ConsentTable {
       )
       return lifted > 0
     },
+    async standing(tenant, numberId, peerNumber, at) {
+      const rows = await sql.rows<{ optedOut: boolean; consented: boolean }>(
+        `select
+           exists (select 1 from opt_out
+             where ${OF_TENANT} and peer_number = $4 and lifted_at is null) as opted_out,
+           exists (select 1 from consent where ${PAIR_IN_FORCE}) as consented`,
+        [...tenantOf(tenant), numberId, peerNumber, instant(at)],
+      )
+      return rows[0]!
+    },
     async isOptedOut(tenant, peerNumber) {
       const found = await sql.rows(
         `select 1 from opt_out where ${OF_TENANT} and peer_number = $3 and lifted_at is null`,

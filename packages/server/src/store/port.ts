@@ -123,6 +123,13 @@ export interface ConsentTable {
   optOut(tenant: Tenant, peerNumber: string, source: string, at: number): Promise<void>
   liftOptOut(tenant: Tenant, peerNumber: string, source: string, at: number): Promise<boolean>
   isOptedOut(tenant: Tenant, peerNumber: string): Promise<boolean>
+  /** Both questions of placing at once: has the peer opted out, and is there consent of the pair in force at `at`. */
+  standing(
+    tenant: Tenant,
+    numberId: string,
+    peerNumber: string,
+    at: number,
+  ): Promise<{ optedOut: boolean; consented: boolean }>
 }
 
 /** What an idempotency key answers now. */
