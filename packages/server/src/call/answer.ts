@@ -1,17 +1,11 @@
 // An inbound call from the ringing trunk to the session: the other short opening of the same thing as place.ts.
 import type { NetworkEvent } from '@saperly/network'
 import { audit } from '../consent/trail.ts'
-import type {
-  CallRow,
-  ConnectionRow,
-  LedgerRefusal,
-  NumberRow,
-  Tables,
-  Tenant,
-} from '../store/port.ts'
+import type { CallRow, LedgerRefusal, Tables, Tenant } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
 import { firstSliceCents } from './funds.ts'
+import { newCall } from './new-call.ts'
 import type { Placement } from './place.ts'
 
 export type Incoming = Extract<NetworkEvent, { type: 'incoming' }>
@@ -39,7 +33,17 @@ export async function answer(deps: CallDeps, incoming: Incoming): Promise<Answer
     : null
   if (!connection) return refused(TEMPORARILY_UNAVAILABLE)
 
-  const call = newCall(deps, tenant, incoming, number, connection)
+  const call = newCall(deps, number, connection, {
+    id: incoming.callId,
+    direction: 'inbound',
+    keyId: null,
+    from: incoming.from,
+    to: number.phoneNumber,
+    instructions: null,
+    metadata: {},
+    ringTimeoutSec: null,
+    maxDurationSec: null,
+  })
   const refusal = await record(deps, tenant, call)
   if (refusal?.reason === 'concurrency') return { ...refused(SERVICE_UNAVAILABLE), limit: refusal }
   deps.timeline.announce(call.id)
@@ -130,44 +134,4 @@ async function recordReceived(
   }
   const received = { from, to, numberId }
   await audit(tables, deps.ids, { ...about, eventType: 'call.received', data: received })
-}
-
-function newCall(
-  deps: CallDeps,
-  tenant: Tenant,
-  incoming: Incoming,
-  number: NumberRow,
-  connection: ConnectionRow,
-): CallRow {
-  const createdAt = deps.clock.now()
-  return {
-    ...tenant,
-    id: incoming.callId,
-    numberId: number.id,
-    keyId: null,
-    connectionId: connection.id,
-    direction: 'inbound',
-    from: incoming.from,
-    to: number.phoneNumber,
-    state: 'queued',
-    status: 'initiated',
-    recognizer: deps.network.recognizer,
-    rateCentsPerMin: deps.rates.rateFor(incoming.from, connection.mode),
-    durationSec: null,
-    costCents: null,
-    hangupCause: null,
-    sipCode: null,
-    q850Cause: null,
-    recordingPath: null,
-    hasTranscript: false,
-    instructions: null,
-    metadata: {},
-    ringTimeoutSec: 0,
-    maxDurationSec: connection.settings.maxDurationSec,
-    dialog: null,
-    heartbeatAt: createdAt,
-    createdAt,
-    answeredAt: null,
-    endedAt: null,
-  }
 }

@@ -11,11 +11,9 @@ import { type Actor, audit } from '../consent/trail.ts'
 import type { CallRow, ConnectionRow, NumberRow, Tables, Tenant } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { firstSliceCents } from './funds.ts'
+import { newCall } from './new-call.ts'
 import { refusalFailure } from './refusal.ts'
 import type { PlaceFailure, PlaceRequest } from './port.ts'
-
-/** The carrier is asked, and rings, this long by default. */
-const DEFAULT_RING_TIMEOUT_SEC = 45
 
 export interface Placement {
   call: CallRow
@@ -40,7 +38,17 @@ export async function place(
     return allowed
   }
 
-  const call = newCall(deps, tenant, request, connection, number)
+  const call = newCall(deps, number, connection, {
+    id: deps.ids.next('call'),
+    direction: 'outbound',
+    keyId: request.key.id,
+    from: number.phoneNumber,
+    to: request.to,
+    instructions: request.instructions,
+    metadata: request.metadata,
+    ringTimeoutSec: request.ringTimeoutSec,
+    maxDurationSec: request.maxDurationSec,
+  })
   const reserved = await reserve(deps, tenant, request, call)
   if (!reserved.ok) {
     await auditPlacementRefusal(deps, tenant, request, reserved.failure)
@@ -194,45 +202,4 @@ async function auditPlacementRefusal(
     }),
   )
   deps.committed()
-}
-
-function newCall(
-  deps: CallDeps,
-  tenant: Tenant,
-  request: PlaceRequest,
-  connection: ConnectionRow,
-  number: NumberRow,
-): CallRow {
-  const createdAt = deps.clock.now()
-  const ceiling = connection.settings.maxDurationSec
-  return {
-    ...tenant,
-    id: deps.ids.next('call'),
-    numberId: number.id,
-    keyId: request.key.id,
-    connectionId: connection.id,
-    direction: 'outbound',
-    from: number.phoneNumber,
-    to: request.to,
-    state: 'queued',
-    status: 'initiated',
-    recognizer: deps.network.recognizer,
-    rateCentsPerMin: deps.rates.rateFor(request.to, connection.mode),
-    durationSec: null,
-    costCents: null,
-    hangupCause: null,
-    sipCode: null,
-    q850Cause: null,
-    recordingPath: null,
-    hasTranscript: false,
-    instructions: request.instructions,
-    metadata: request.metadata,
-    ringTimeoutSec: request.ringTimeoutSec ?? DEFAULT_RING_TIMEOUT_SEC,
-    maxDurationSec: request.maxDurationSec ?? ceiling,
-    dialog: null,
-    heartbeatAt: createdAt,
-    createdAt,
-    answeredAt: null,
-    endedAt: null,
-  }
 }
