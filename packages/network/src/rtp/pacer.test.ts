@@ -93,6 +93,25 @@ test('a hastened turn comes with the next slot, and is taken back while idle', a
   beat.cancel()
 })
 
+test('every hastened turn comes at once: none of them pays for an earlier one', async () => {
+  const clock = new SimClock()
+  const pacer = new Pacer(clock)
+  const times: number[] = []
+  const beat = pacer.add(() => (times.push(clock.monotonicMs()), true))
+  await clock.advance(101)
+  for (let i = 0; i < 20; i++) {
+    // Whenever speech becomes ready, in whichever slot, its first packet is at most a slot away.
+    await clock.advance(83 + (i % 4) * 5)
+    const readyMs = clock.monotonicMs()
+    beat.hasten()
+    await clock.advance(5)
+    expect(times.at(-1)).toBeGreaterThanOrEqual(readyMs)
+  }
+  await clock.advance(1000)
+  expect(Math.abs(times.length - clock.monotonicMs() / 20)).toBeLessThanOrEqual(1.5)
+  beat.cancel()
+})
+
 test('legs may end and begin inside a turn', async () => {
   const clock = new SimClock()
   const pacer = new Pacer(clock)

@@ -111,7 +111,10 @@ export class Pacer {
 
   #hasten(entry: Entry): void {
     const early = (entry.slot - (this.#next % SLOTS) + SLOTS) % SLOTS
-    if (!entry.live || !entry.idle || early === 0 || entry.aheadSlots >= SLOTS) return
+    if (!entry.live || !entry.idle) return
+    // Somebody waits for this very turn: it must not be the one that is taken back.
+    entry.idle = false
+    if (early === 0 || entry.aheadSlots >= SLOTS) return
     this.#leave(entry)
     entry.slot = this.#next % SLOTS
     entry.aheadSlots += early
