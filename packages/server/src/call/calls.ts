@@ -148,8 +148,6 @@ export class CallRegistry implements Calls {
     const { settings } = connection
     const workspace = await this.#deps.store.tables.workspaces.get(call.workspaceId)
     return {
-      connectionId: connection.id,
-      mode: connection.mode,
       settings,
       instructions: call.instructions ?? settings.instructions,
       disclosure: disclosureOf(settings, {

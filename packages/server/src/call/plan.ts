@@ -6,8 +6,6 @@ import type { TalkOptions } from '@saperly/network'
 export type ConnectionSettings = Omit<Connection, 'id' | 'createdAt'>
 
 export interface CallPlan {
-  connectionId: string
-  mode: 'hosted' | 'manual'
   settings: ConnectionSettings
   /** The call's own prompt, or the connection's. */
   instructions: string | null
