@@ -91,9 +91,8 @@ function lossy(
     return dropped
   }
   return {
-    protocol: udp.protocol,
-    reliable: udp.reliable,
     local: udp.local,
+    at: (protocol) => udp.at(protocol),
     send: (data, to, failed) => {
       if (!drops('out')) udp.send(data, to, failed)
     },
@@ -109,9 +108,8 @@ function lossy(
 function slow(udp: Transport, clock: Clock, delayMs: number, crossings: Crossings): Transport {
   const flying = new Set<Timer>()
   return {
-    protocol: udp.protocol,
-    reliable: udp.reliable,
     local: udp.local,
+    at: (protocol) => udp.at(protocol),
     send: (data, to, failed) => {
       crossings.sent(data)
       udp.send(data, to, failed)

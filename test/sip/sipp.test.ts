@@ -3,6 +3,7 @@ import { SystemClock, silentLog, systemRandom } from '@saperly/kernel'
 import { describe, expect, it } from 'vitest'
 import type { CallEvent } from '../../packages/network/src/sip/call-event.ts'
 import { Negotiation } from '../../packages/network/src/sip/negotiation.ts'
+import { udpHop } from '../../packages/network/src/sip/hop.ts'
 import { openUdp } from '../../packages/network/src/sip/transport.ts'
 import { UserAgent } from '../../packages/network/src/sip/user-agent.ts'
 import { challengingCallee, sippMissing, startSipp } from './sipp.ts'
@@ -24,7 +25,7 @@ describe.skipIf(!ready)('SIPp', () => {
       const call = ua.call(
         {
           to: `sip:+15555550123@127.0.0.1:${sipp.port}`,
-          via: sipp,
+          via: udpHop(sipp),
           from: 'sip:+15555550001@127.0.0.1',
           sdp: new Negotiation({ ...side, random: systemRandom }).offer(),
           credentials: { username: 'agent', password },

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { SANDBOX_CALL_HEADER } from './sandbox/port.ts'
 import type { CallEvent } from './sip/call-event.ts'
 import { Negotiation } from './sip/negotiation.ts'
-import type { Endpoint } from './sip/transport.ts'
+import { udpHop } from './sip/hop.ts'
+import type { Endpoint } from './sip/hop.ts'
 import {
   CARRIER_A,
   CARRIER_B,
@@ -102,7 +103,7 @@ describe('an incoming call', () => {
     const call = caller.call(
       {
         to: 'sip:15555550001@127.0.0.1',
-        via: NODE,
+        via: udpHop(NODE),
         from: 'sip:+15555550177@x',
         sdp,
         fields,

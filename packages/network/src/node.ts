@@ -10,6 +10,7 @@ import { SANDBOX_CALL_HEADER } from './sandbox/port.ts'
 import type { Sandbox } from './sandbox/port.ts'
 import { parseNameAddr } from './sip/header.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
+import { udpHop } from './sip/hop.ts'
 import type { SipTimers } from './sip/machine.ts'
 import { openUdp } from './sip/transport.ts'
 import type { Endpoint, Transport } from './sip/transport.ts'
@@ -189,7 +190,7 @@ class SipNode implements NetworkNode {
     return [
       {
         trunk: null,
-        via,
+        via: udpHop(via),
         to: sipUri(to, via.address, via.port),
         from: sipUri(from, this.#parts.media.advertised, null),
         codecs: ['PCMU', 'PCMA'],
@@ -201,7 +202,7 @@ class SipNode implements NetworkNode {
   #trunkRoutes(from: string, to: string): Route[] {
     return trunksFor(this.#trunks, to).map((trunk) => ({
       trunk: trunk.name,
-      via: trunk.endpoint,
+      via: trunk.hop,
       to: trunk.uriOf(to),
       from: sipUri(trunk.callerOf(from), this.#parts.media.advertised, null),
       codecs: trunk.codecs,

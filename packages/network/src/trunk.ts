@@ -3,8 +3,8 @@ import { isIP } from 'node:net'
 import { assert } from '@saperly/kernel'
 import type { Credentials } from './sip/digest.ts'
 import type { Codec } from './sip/sdp.ts'
-import type { Endpoint } from './sip/transport.ts'
-import { parseEndpoint } from './sip/dialog.ts'
+import { parseEndpoint, udpHop } from './sip/hop.ts'
+import type { Endpoint, Hop } from './sip/hop.ts'
 import { sipUri } from './sip/uri.ts'
 
 /** A trunk as the config file has it. */
@@ -28,7 +28,7 @@ const DEFAULT_PORT = 5060
 
 export class Trunk {
   readonly name: string
-  readonly endpoint: Endpoint
+  readonly hop: Hop
   readonly codecs: readonly Codec[]
   readonly credentials: Credentials | null
   readonly #settings: TrunkSettings
@@ -41,7 +41,7 @@ export class Trunk {
     assert(endpoint, `trunk ${settings.name} has no literal address`)
     assert(settings.codecs.length > 0, `trunk ${settings.name} has no codec`)
     this.name = settings.name
-    this.endpoint = endpoint
+    this.hop = udpHop(endpoint)
     this.codecs = settings.codecs
     this.credentials =
       settings.username === null
@@ -62,7 +62,7 @@ export class Trunk {
   /** The SIP URI of a number at this trunk. */
   uriOf(number: string): string {
     const user = this.#settings.stripPlus === true ? number.replace(/^\+/, '') : number
-    return sipUri(user, this.endpoint.address, this.endpoint.port)
+    return sipUri(user, this.hop.address, this.hop.port)
   }
 
   /** Who the callee sees. */
@@ -76,8 +76,8 @@ export class Trunk {
    * the same address, so there the port tells them apart.
    */
   owns(source: Endpoint): boolean {
-    if (source.address !== this.endpoint.address) return false
-    return !source.address.startsWith('127.') || source.port === this.endpoint.port
+    if (source.address !== this.hop.address) return false
+    return !source.address.startsWith('127.') || source.port === this.hop.port
   }
 }
 

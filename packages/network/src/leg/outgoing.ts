@@ -6,7 +6,7 @@ import { Timers } from '../sip/machine.ts'
 import { Negotiation } from '../sip/negotiation.ts'
 import type { OutgoingCall } from '../sip/outgoing-call.ts'
 import type { Codec } from '../sip/sdp.ts'
-import type { Endpoint } from '../sip/transport.ts'
+import type { Hop } from '../sip/transport.ts'
 import { ConnectedLeg } from './connected.ts'
 import { LegEnd, unanswered } from './leg.ts'
 import type { Leg, LegCommand, LegParts } from './leg.ts'
@@ -23,7 +23,7 @@ type Dial = Extract<NetworkCommand, { type: 'dial' }>
 /** One way to the callee. */
 export interface Route {
   trunk: string | null
-  via: Endpoint
+  via: Hop
   to: string
   from: string
   codecs: readonly Codec[]

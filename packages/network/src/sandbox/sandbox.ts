@@ -6,6 +6,7 @@
 import type { Clock, Log, Random } from '@saperly/kernel'
 import type { MediaPlane } from '../media/port.ts'
 import type { SipTimers } from '../sip/machine.ts'
+import { udpHop } from '../sip/hop.ts'
 import { openUdp } from '../sip/transport.ts'
 import type { Endpoint, Transport } from '../sip/transport.ts'
 import type { IncomingCall } from '../sip/incoming-call.ts'
@@ -122,7 +123,7 @@ class PhoneSandbox implements OpenSandbox {
       direction: 'out',
       options: {
         to: sipUri(to, node.address, node.port),
-        via: node,
+        via: udpHop(node),
         from: sipUri(from, this.#options.address, null),
         fields: [[SANDBOX_CALL_HEADER, callId]],
       },
@@ -185,7 +186,7 @@ class PhoneSandbox implements OpenSandbox {
       direction: 'out',
       options: {
         to: target,
-        via: { address: bareHost(uri.host), port: uri.port },
+        via: udpHop({ address: bareHost(uri.host), port: uri.port }),
         from: sipUri('transferred', this.#options.address, null),
       },
       report,

@@ -5,15 +5,16 @@ import { Machine, Timers, lifetimeMs } from './machine.ts'
 import type { SipTimers, Table } from './machine.ts'
 import { cseqOf, serialise, topVia } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
-import type { Endpoint, Transport } from './transport.ts'
+import { isReliable } from './hop.ts'
+import type { Endpoint, Hop, Protocol, Transport } from './transport.ts'
 
 /** What a transaction stands on. */
 export interface TransactionContext {
   transport: Transport
   clock: Clock
   timers: SipTimers
-  /** What Via says we are reached at. */
-  sentBy: Endpoint
+  /** What Via says we are reached at by that protocol. */
+  sentBy: (protocol: Protocol) => Endpoint
 }
 
 /** What its owner hears. After `onFailure` nothing more comes. */
@@ -122,7 +123,7 @@ function eventOf(status: number): 'provisional' | 'success' | 'failure' {
 export class InviteClient implements ClientTransaction {
   readonly key: string
   readonly request: SipRequest
-  readonly destination: Endpoint
+  readonly destination: Hop
   readonly #context: TransactionContext
   readonly #timers: Timers<'A' | 'B' | 'D' | 'M'>
   readonly #machine: Machine<InviteState, InviteEvent, InviteAction>
@@ -133,7 +134,7 @@ export class InviteClient implements ClientTransaction {
   constructor(
     key: string,
     request: SipRequest,
-    destination: Endpoint,
+    destination: Hop,
     owner: ClientOwner,
     context: TransactionContext,
     onEnd: () => void,
@@ -164,7 +165,7 @@ export class InviteClient implements ClientTransaction {
   /** Sends the request. Called once, after the transaction is registered. */
   start(): void {
     this.#transmit(this.#bytes)
-    if (!this.#context.transport.reliable) {
+    if (!isReliable(this.destination)) {
       this.#timers.start('A', this.#gapMs, () => this.#machine.step('timerA'))
     }
     const limitMs = lifetimeMs(this.#context.timers)
@@ -192,9 +193,9 @@ export class InviteClient implements ClientTransaction {
   }
 
   #linger(name: 'D' | 'M'): void {
-    const { transport, timers } = this.#context
     // Timer D is at least 32 s over UDP whatever T1 is; with shrunken timers it shrinks along.
-    const delayMs = name === 'D' && transport.reliable ? 0 : lifetimeMs(timers)
+    const brief = name === 'D' && isReliable(this.destination)
+    const delayMs = brief ? 0 : lifetimeMs(this.#context.timers)
     this.#timers.start(name, delayMs, () => this.#machine.step(`timer${name}`))
   }
 
@@ -267,7 +268,7 @@ export const PLAIN_CLIENT: Table<PlainState, PlainEvent, PlainAction> = {
 /** One request other than INVITE and ACK. */
 export class PlainClient implements ClientTransaction {
   readonly key: string
-  readonly #destination: Endpoint
+  readonly #destination: Hop
   readonly #context: TransactionContext
   readonly #timers: Timers<'E' | 'F' | 'K'>
   readonly #machine: Machine<PlainState, PlainEvent, PlainAction>
@@ -278,7 +279,7 @@ export class PlainClient implements ClientTransaction {
   constructor(
     key: string,
     request: SipRequest,
-    destination: Endpoint,
+    destination: Hop,
     owner: ClientOwner,
     context: TransactionContext,
     onEnd: () => void,
@@ -306,7 +307,7 @@ export class PlainClient implements ClientTransaction {
   /** Sends the request. Called once, after the transaction is registered. */
   start(): void {
     this.#transmit()
-    if (!this.#context.transport.reliable) {
+    if (!isReliable(this.#destination)) {
       this.#timers.start('E', this.#gapMs, () => this.#machine.step('timerE'))
     }
     const limitMs = lifetimeMs(this.#context.timers)
@@ -335,7 +336,7 @@ export class PlainClient implements ClientTransaction {
   }
 
   #linger(): void {
-    const delayMs = this.#context.transport.reliable ? 0 : this.#context.timers.t4Ms
+    const delayMs = isReliable(this.#destination) ? 0 : this.#context.timers.t4Ms
     this.#timers.start('K', delayMs, () => this.#machine.step('timerK'))
   }
 

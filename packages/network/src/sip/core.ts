@@ -4,7 +4,9 @@ import { assert } from '@saperly/kernel'
 import type { SipTimers } from './machine.ts'
 import type { PlainServer, InviteServer } from './server-transaction.ts'
 import type { TransactionLayer } from './transaction.ts'
-import type { Transport } from './transport.ts'
+import type { Hop, Transport } from './transport.ts'
+import { sipUri } from './uri.ts'
+import type { Dialog } from './dialog.ts'
 import type { SipRequest } from './message.ts'
 
 /** Whoever answers for one dialog. */
@@ -29,9 +31,8 @@ export class Core {
   readonly random: Random
   readonly timers: SipTimers
   readonly transport: Transport
-  /** Our Contact URI. */
-  readonly contact: string
   readonly layer: TransactionLayer
+  readonly #user: string
   readonly #dialogs = new Map<string, DialogUser>()
   readonly #abandoned = new Set<string>()
 
@@ -40,15 +41,30 @@ export class Core {
     random: Random
     timers: SipTimers
     transport: Transport
-    contact: string
+    /** User part of our Contact. */
+    user: string
     layer: TransactionLayer
   }) {
     this.clock = options.clock
     this.random = options.random
     this.timers = options.timers
     this.transport = options.transport
-    this.contact = options.contact
+    this.#user = options.user
     this.layer = options.layer
+  }
+
+  /** Our Contact URI for a peer at that hop; `sips` where the Request-URI is (RFC 3261 section 8.1.1.8). */
+  contactFor({ protocol }: Hop, requestUri = ''): string {
+    const { address, port } = this.layer.sentBy(protocol)
+    const params = protocol === 'UDP' ? '' : `;transport=${protocol.toLowerCase()}`
+    const uri = sipUri(this.#user, address, port)
+    return /^sips:/i.test(requestUri) ? uri.replace(/^sip:/, 'sips:') : `${uri}${params}`
+  }
+
+  /** Calls `use` with the hop that the dialog's next request takes; later, where a name has to be resolved first. */
+  reach(dialog: Dialog, use: (hop: Hop) => void): void {
+    const hop = dialog.destination
+    use(this.transport.at(hop.protocol) ? hop : dialog.remote)
   }
 
   get dialogs(): number {

@@ -7,13 +7,14 @@ import { composeResponse } from './compose.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import { parseMessage, serialise } from './message.ts'
 import type { SipRequest } from './message.ts'
+import { udpHop } from './hop.ts'
 import { SimNetwork } from './sim-network.ts'
 import { REFER_GRACE_MS, REFER_SILENCE_MS } from './refer.ts'
 import { UserAgent } from './user-agent.ts'
 import type { Transport } from './transport.ts'
 
-const ALICE = { address: '10.0.0.1', port: 5060 }
-const BOB = { address: '10.0.0.2', port: 5060 }
+const ALICE = udpHop({ address: '10.0.0.1', port: 5060 })
+const BOB = udpHop({ address: '10.0.0.2', port: 5060 })
 
 function world(): { clock: SimClock; network: SimNetwork; wire: string[] } {
   const clock = new SimClock()

@@ -1,11 +1,12 @@
 // Dialogs: where the next request goes, with loose and strict routes, and what is kept for recovery.
 import { describe, expect, it } from 'vitest'
 import type { DialogRecord } from '../port.ts'
-import { Dialog, formatEndpoint, parseEndpoint } from './dialog.ts'
+import { Dialog } from './dialog.ts'
+import { formatHop, parseHop, udpHop } from './hop.ts'
 import { parseMessage } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 
-const SENT_TO = { address: '192.0.2.1', port: 5060 }
+const SENT_TO = udpHop({ address: '192.0.2.1', port: 5060 })
 
 function answer(...lines: string[]): SipResponse {
   const parsed = parseMessage(
@@ -35,7 +36,7 @@ describe('a dialog of a caller', () => {
   it('goes to the Contact without routes', () => {
     const dialog = Dialog.ofCaller(answer('Contact: "B" <sip:b@192.0.2.9:5080;x=y>;q=1'), SENT_TO)
     const bye = dialog.request({ method: 'BYE' })
-    expect(dialog.destination).toEqual({ address: '192.0.2.9', port: 5080 })
+    expect(dialog.destination).toEqual(udpHop({ address: '192.0.2.9', port: 5080 }))
     expect(route(bye)).toEqual(['sip:b@192.0.2.9:5080;x=y'])
     expect(bye.headers.get('cseq')).toBe('5 BYE')
     expect(bye.headers.get('to')).toBe('<sip:b@x>;tag=theirs')
@@ -47,7 +48,7 @@ describe('a dialog of a caller', () => {
       'Contact: <sip:b@192.0.2.9>',
     ]
     const dialog = Dialog.ofCaller(answer(...lines), SENT_TO)
-    expect(dialog.destination).toEqual({ address: '192.0.2.21', port: 5070 })
+    expect(dialog.destination).toEqual(udpHop({ address: '192.0.2.21', port: 5070 }))
     expect(route(dialog.request({ method: 'BYE' }))).toEqual([
       'sip:b@192.0.2.9',
       '<sip:192.0.2.21:5070;lr>',
@@ -73,6 +74,30 @@ describe('a dialog of a caller', () => {
     expect(dialog.destination).toEqual(SENT_TO)
   })
 
+  it.each([
+    ['sip:b@192.0.2.9;transport=tcp', 'TCP 192.0.2.9:5060'],
+    ['sip:b@192.0.2.9:5070;transport=TLS', 'TLS 192.0.2.9:5070'],
+    ['sips:b@[2001:db8::9]', 'TLS [2001:db8::9]:5061'],
+    ['sip:b@192.0.2.9;transport=ws', '192.0.2.9:5060'],
+  ])('goes to %s by its protocol', (contact, hop) => {
+    const dialog = Dialog.ofCaller(answer(`Contact: <${contact}>`), SENT_TO)
+    expect(formatHop(dialog.destination)).toBe(hop)
+  })
+
+  it.each([
+    // Whoever leaves the transport out is still at the other end of the connection.
+    ['sip:b@192.0.2.9', 'TLS 192.0.2.1:5061 sip.carrier.example'],
+    ['sip:b@192.0.2.1:5061;transport=tls', 'TLS 192.0.2.1:5061 sip.carrier.example'],
+    // Elsewhere it has to prove the same name.
+    ['sip:b@192.0.2.9;transport=tls', 'TLS 192.0.2.9:5061 sip.carrier.example'],
+    ['sip:b@192.0.2.9;transport=tcp', 'TCP 192.0.2.9:5060'],
+  ])('over TLS goes to %s as %s', (contact, hop) => {
+    const sentTo = parseHop('TLS 192.0.2.1:5061 sip.carrier.example')!
+    const dialog = Dialog.ofCaller(answer(`Contact: <${contact}>`), sentTo)
+    expect(formatHop(dialog.destination)).toBe(hop)
+    expect(dialog.toRecord(null).remoteAddress).toBe('TLS 192.0.2.1:5061 sip.carrier.example')
+  })
+
   it('takes requests of the peer in order, each once', () => {
     const dialog = Dialog.ofCaller(answer(), SENT_TO)
     expect([7, 7, 6, 8].map((number) => dialog.takeRemoteCSeq(number))).toEqual([
@@ -92,17 +117,4 @@ describe('a dialog of a caller', () => {
     expect(back.request({ method: 'BYE' }).headers.get('cseq')).toBe('5 BYE')
     expect(Dialog.ofRecord({ ...record, remoteAddress: 'nowhere' })).toBeNull()
   })
-})
-
-describe('endpoints', () => {
-  it.each(['192.0.2.1:5060', '[2001:db8::1]:5061'])('%s comes back as it was', (text) => {
-    expect(formatEndpoint(parseEndpoint(text)!)).toBe(text)
-  })
-
-  it.each(['', 'host:5060', '192.0.2.1', '192.0.2.1:0', '192.0.2.1:70000', '[x]:1'])(
-    '%s is none',
-    (text) => {
-      expect(parseEndpoint(text)).toBeNull()
-    },
-  )
 })

@@ -6,10 +6,11 @@ import type { Body, Field } from './compose.ts'
 import { parseNameAddr, tagOf } from './header.ts'
 import { cseqOf } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
-import type { Endpoint } from './transport.ts'
+import { DEFAULT_PORTS, formatHop, isReliable, parseHop, sameSocket } from './hop.ts'
+import type { Hop, Protocol } from './hop.ts'
 import { bareHost, parseUri, uriParam } from './uri.ts'
+import type { SipUri } from './uri.ts'
 
-const DEFAULT_PORT = 5060
 /** Routes beyond this are cut off: no real path is that long. */
 const MAX_ROUTES = 32
 
@@ -23,7 +24,8 @@ interface DialogState {
   routeSet: readonly string[]
   localCSeq: number
   remoteCSeq: number | null
-  remote: Endpoint
+  /** Where the INVITE went or came from. */
+  remote: Hop
 }
 
 /** One request to put into a dialog. */
@@ -43,7 +45,7 @@ export class Dialog {
   }
 
   /** Of a caller, from the response that made it; `sentTo` is where the INVITE went. */
-  static ofCaller(response: SipResponse, sentTo: Endpoint): Dialog {
+  static ofCaller(response: SipResponse, sentTo: Hop): Dialog {
     const { headers } = response
     const from = headers.get('from') ?? ''
     const to = headers.get('to') ?? ''
@@ -62,7 +64,7 @@ export class Dialog {
   }
 
   /** Of a callee, from the INVITE; `source` is where it came from. */
-  static ofCallee(invite: SipRequest, localTag: string, source: Endpoint): Dialog {
+  static ofCallee(invite: SipRequest, localTag: string, source: Hop): Dialog {
     const { headers } = invite
     const from = headers.get('from') ?? ''
     return new Dialog({
@@ -81,7 +83,7 @@ export class Dialog {
 
   /** From what another process stored; null when its address can't be read. */
   static ofRecord(record: DialogRecord): Dialog | null {
-    const remote = parseEndpoint(record.remoteAddress)
+    const remote = parseHop(record.remoteAddress)
     return remote && new Dialog({ ...record, remoteCSeq: null, remote })
   }
 
@@ -133,18 +135,34 @@ export class Dialog {
   }
 
   /** Where the next request goes: first route, else the target, else (a name, not an address) where the peer was. */
-  get destination(): Endpoint {
-    const route = this.#state.routeSet[0]
-    const text = route === undefined ? this.#state.remoteTarget : (parseNameAddr(route)?.uri ?? '')
+  get destination(): Hop {
+    const { remote, routeSet, remoteTarget } = this.#state
+    const route = routeSet[0]
+    const text = route === undefined ? remoteTarget : (parseNameAddr(route)?.uri ?? '')
     const uri = parseUri(text)
-    if (!uri || isIP(bareHost(uri.host)) === 0) return this.#state.remote
-    return { address: bareHost(uri.host), port: uri.port ?? DEFAULT_PORT }
+    if (!uri || isIP(bareHost(uri.host)) === 0) return remote
+    const named = protocolOf(uri)
+    // Many peers leave the transport out where they are on a connection; it is never left for something less safe.
+    if (named === null && isReliable(remote)) return remote
+    const protocol = named ?? 'UDP'
+    const hop = {
+      address: bareHost(uri.host),
+      port: uri.port ?? DEFAULT_PORTS[protocol],
+      protocol,
+      serverName: protocol === 'TLS' ? remote.serverName : null,
+    }
+    return sameSocket(hop, remote) ? remote : hop
+  }
+
+  /** Where the INVITE went or came from; its protocol is what our Contact in this dialog names. */
+  get remote(): Hop {
+    return this.#state.remote
   }
 
   /** What another process needs to end the dialog. */
   toRecord(trunk: string | null): DialogRecord {
     const { remote, remoteCSeq: _, ...rest } = this.#state
-    return { ...rest, remoteAddress: formatEndpoint(remote), trunk }
+    return { ...rest, remoteAddress: formatHop(remote), trunk }
   }
 
   #compose(what: InDialog, cseq: number): SipRequest {
@@ -171,6 +189,13 @@ export function dialogKey(callId: string, localTag: string, remoteTag: string): 
   return `${callId} ${localTag} ${remoteTag}`
 }
 
+/** The protocol that a URI asks for; null when it leaves the choice. */
+function protocolOf(uri: SipUri): Protocol | null {
+  if (uri.scheme === 'sips') return 'TLS'
+  const named = uriParam(uri, 'transport')?.toUpperCase()
+  return named === 'UDP' || named === 'TCP' || named === 'TLS' ? named : null
+}
+
 function uriOf(value: string): string {
   return parseNameAddr(value)?.uri ?? ''
 }
@@ -178,18 +203,4 @@ function uriOf(value: string): string {
 function contactOf(message: SipRequest | SipResponse): string | null {
   const uri = parseNameAddr(message.headers.list('contact')[0] ?? '')?.uri ?? null
   return uri !== null && parseUri(uri) ? uri : null
-}
-
-/** `host:port` with a literal address; IPv6 in brackets. Null when it is none. */
-export function parseEndpoint(text: string): Endpoint | null {
-  const found = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text)
-  if (!found) return null
-  const address = bareHost(found[1]!)
-  const port = Number(found[2])
-  return isIP(address) !== 0 && port >= 1 && port <= 65_535 ? { address, port } : null
-}
-
-export function formatEndpoint(endpoint: Endpoint): string {
-  const { address, port } = endpoint
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }

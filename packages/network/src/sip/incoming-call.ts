@@ -11,7 +11,7 @@ import { sdpOf } from './message.ts'
 import type { SipRequest } from './message.ts'
 import type { InviteServer, ServerTransaction } from './server-transaction.ts'
 import { Session } from './session.ts'
-import type { Endpoint } from './transport.ts'
+import type { Hop } from './transport.ts'
 
 /** A call that nobody answers is refused with 480 after so long, milliseconds. */
 export const INCOMING_LIMIT_MS = 180_000
@@ -25,7 +25,7 @@ export class IncomingCall implements DialogUser {
   readonly from: NameAddr
   /** The caller's offer; null asks us for one. */
   readonly sdp: string | null
-  readonly source: Endpoint
+  readonly source: Hop
   readonly request: SipRequest
   readonly #core: Core
   readonly #transaction: InviteServer
@@ -77,7 +77,7 @@ export class IncomingCall implements DialogUser {
     this.#transaction.respond(
       composeResponse(this.request, sipCode, {
         toTag: this.#dialog.localTag,
-        contact: this.#core.contact,
+        contact: this.#core.contactFor(this.source, this.requestUri),
         body: sdp === null ? null : sdpBody(sdp),
       }),
     )

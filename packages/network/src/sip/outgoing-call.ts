@@ -15,13 +15,13 @@ import { cseqOf, sdpOf } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { quote } from './quoting.ts'
 import { Session, credentialsOf } from './session.ts'
-import type { Endpoint } from './transport.ts'
+import type { Hop } from './transport.ts'
 
 export interface CallOptions {
   /** Request-URI and To, e.g. `sip:+15555550123@192.0.2.1:5060`. */
   to: string
   /** Where the INVITE is sent. */
-  via: Endpoint
+  via: Hop
   /** From URI. */
   from: string
   displayName?: string | null
@@ -125,7 +125,7 @@ export class OutgoingCall {
       to: `<${to}>`,
       callId: this.callId,
       cseq: this.#cseq,
-      contact: this.#core.contact,
+      contact: this.#core.contactFor(this.#options.via, to),
       routes: [],
       fields: fields ?? [],
       body: sdp === null ? null : sdpBody(sdp),

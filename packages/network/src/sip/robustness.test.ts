@@ -2,12 +2,13 @@
 import { SimClock, seededRandom, silentLog } from '@saperly/kernel'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { udpHop } from './hop.ts'
 import { SimNetwork } from './sim-network.ts'
-import type { Endpoint, Transport } from './transport.ts'
+import type { Endpoint, Hop, Transport } from './transport.ts'
 import { UserAgent } from './user-agent.ts'
 
-const ALICE = { address: '10.0.0.1', port: 5060 }
-const BOB = { address: '10.0.0.2', port: 5060 }
+const ALICE = udpHop({ address: '10.0.0.1', port: 5060 })
+const BOB = udpHop({ address: '10.0.0.2', port: 5060 })
 
 /** One bent message: which of those seen, what is done to it, and when it comes. */
 interface Bend {
@@ -60,7 +61,7 @@ async function survives(script: readonly Bend[]): Promise<void> {
     if (seen.length < 200) seen.push(text)
     return false
   })
-  const receivers = new Map<Endpoint, (data: Buffer, from: Endpoint) => void>()
+  const receivers = new Map<Endpoint, (data: Buffer, from: Hop) => void>()
   const tapped = (local: Endpoint): Transport => {
     const inner = network.open(local)
     return {

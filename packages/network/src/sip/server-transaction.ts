@@ -4,7 +4,8 @@ import { Machine, Timers, lifetimeMs } from './machine.ts'
 import type { Table } from './machine.ts'
 import { serialise } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
-import type { Endpoint } from './transport.ts'
+import { isReliable } from './hop.ts'
+import type { Hop } from './transport.ts'
 
 type InviteState = 'proceeding' | 'accepted' | 'completed' | 'confirmed' | 'terminated'
 type InviteEvent =
@@ -89,7 +90,7 @@ export interface ServerTransaction {
   readonly key: string
   readonly request: SipRequest
   /** Where the request came from. */
-  readonly source: Endpoint
+  readonly source: Hop
   /** Sends a response; a second final one is ignored, except 2xx of INVITE, which its owner repeats. */
   respond(response: SipResponse): void
   /** The same request again, or the ACK of its failure. */
@@ -101,9 +102,9 @@ export interface ServerTransaction {
 interface ServerOptions {
   key: string
   request: SipRequest
-  source: Endpoint
+  source: Hop
   /** Where responses go (Via, received, rport). */
-  replyTo: Endpoint
+  replyTo: Hop
   context: TransactionContext
   onEnd: () => void
 }
@@ -112,7 +113,7 @@ interface ServerOptions {
 export class InviteServer implements ServerTransaction {
   readonly key: string
   readonly request: SipRequest
-  readonly source: Endpoint
+  readonly source: Hop
   readonly #options: ServerOptions
   readonly #timers: Timers<'G' | 'H' | 'I' | 'L'>
   readonly #machine: Machine<InviteState, InviteEvent, InviteAction>
@@ -163,8 +164,8 @@ export class InviteServer implements ServerTransaction {
   }
 
   #startGH(): void {
-    const { transport, timers } = this.#options.context
-    if (!transport.reliable) {
+    const { timers } = this.#options.context
+    if (!isReliable(this.source)) {
       this.#timers.start('G', this.#gapMs, () => this.#machine.step('timerG'))
     }
     this.#timers.start('H', lifetimeMs(timers), () => this.#machine.step('timerH'))
@@ -173,13 +174,14 @@ export class InviteServer implements ServerTransaction {
   #repeat(): void {
     this.#transmit()
     if (this.#machine.state !== 'completed') return
+    if (isReliable(this.source)) return
     this.#gapMs = Math.min(this.#gapMs * 2, this.#options.context.timers.t2Ms)
     this.#timers.start('G', this.#gapMs, () => this.#machine.step('timerG'))
   }
 
   #linger(name: 'I' | 'L', delayMs: number): void {
-    const reliable = name === 'I' && this.#options.context.transport.reliable
-    this.#timers.start(name, reliable ? 0 : delayMs, () => this.#machine.step(`timer${name}`))
+    const brief = name === 'I' && isReliable(this.source)
+    this.#timers.start(name, brief ? 0 : delayMs, () => this.#machine.step(`timer${name}`))
   }
 
   #transmit(): void {
@@ -230,7 +232,7 @@ export const PLAIN_SERVER: Table<PlainState, PlainEvent, PlainAction> = {
 export class PlainServer implements ServerTransaction {
   readonly key: string
   readonly request: SipRequest
-  readonly source: Endpoint
+  readonly source: Hop
   readonly #machine: Machine<PlainState, PlainEvent, PlainAction>
   #bytes: Buffer | null = null
 
@@ -243,7 +245,7 @@ export class PlainServer implements ServerTransaction {
     this.#machine = new Machine(PLAIN_SERVER, 'trying', {
       send: () => transport.send(this.#bytes!, options.replyTo, () => {}),
       startJ: () => {
-        const delayMs = transport.reliable ? 0 : lifetimeMs(timers)
+        const delayMs = isReliable(this.source) ? 0 : lifetimeMs(timers)
         timer.start('J', delayMs, () => this.#machine.step('timerJ'))
       },
       end: () => {

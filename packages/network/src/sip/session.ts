@@ -15,6 +15,7 @@ import type { Reason } from './header.ts'
 import { cseqOf, sdpOf, serialise } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { Timers, lifetimeMs } from './machine.ts'
+import type { Hop } from './hop.ts'
 import { ReferClient } from './refer.ts'
 import { referReporter } from './refer-report.ts'
 import { InviteServer } from './server-transaction.ts'
@@ -41,7 +42,7 @@ export class Session implements DialogUser {
   #refer: ReferClient | null = null
   #ended: { by: EndedBy; sipCode: number | null; reason: Reason; atMs: number } | null = null
   #onByeDone: (sipCode: number | null) => void = () => {}
-  #lastAck: { bytes: Buffer; cseq: number } | null = null
+  #lastAck: { bytes: Buffer; cseq: number; hop: Hop } | null = null
 
   constructor(
     core: Core,
@@ -57,18 +58,26 @@ export class Session implements DialogUser {
     core.replace(dialog.key, this)
   }
 
+  /** Our Contact, as the peer reaches it. */
+  get #contact(): string {
+    return this.#core.contactFor(this.dialog.remote, this.dialog.localUri)
+  }
+
   /** Acknowledges the 2xx of our INVITE; the same ACK answers every repetition of that 2xx. */
   acknowledge(cseq: number, fields: readonly Field[]): void {
     const ack = this.dialog.ack(cseq, fields, null)
-    this.#core.layer.stampAck(ack)
-    this.#lastAck = { bytes: serialise(ack), cseq }
-    this.onRepeatedAnswer()
+    this.#core.reach(this.dialog, (hop) => {
+      this.#core.layer.stampAck(ack, hop)
+      this.#lastAck = { bytes: serialise(ack), cseq, hop }
+      this.onRepeatedAnswer()
+    })
   }
 
   onRepeatedAnswer(): void {
     // A lost ACK brings the 2xx again, and the ACK with it.
     if (this.#lastAck) {
-      this.#core.transport.send(this.#lastAck.bytes, this.dialog.destination, () => {})
+      const { bytes, hop } = this.#lastAck
+      this.#core.transport.send(bytes, hop, () => {})
     }
   }
 
@@ -76,7 +85,7 @@ export class Session implements DialogUser {
   answerInvite(transaction: InviteServer, sdp: string): void {
     const response = composeResponse(transaction.request, 200, {
       toTag: this.dialog.localTag,
-      contact: this.#core.contact,
+      contact: this.#contact,
       body: sdpBody(sdp),
     })
     const { number } = cseqOf(transaction.request)
@@ -115,17 +124,14 @@ export class Session implements DialogUser {
   reinvite(sdp: string): boolean {
     if (this.#state !== 'live' || this.#offering || this.#reoffer || this.#answer) return false
     this.#offering = true
-    this.#send(
-      { method: 'INVITE', contact: this.#core.contact, body: sdpBody(sdp) },
-      (response) => {
-        this.#offering = false
-        if (this.#state !== 'live') return
-        const accepted = response !== null && response.status < 300
-        const sipCode = response?.status ?? null
-        this.#emit({ type: 'reinvited', sdp: accepted ? sdpOf(response) : null, sipCode })
-        this.#afterFinal(response)
-      },
-    )
+    this.#send({ method: 'INVITE', contact: this.#contact, body: sdpBody(sdp) }, (response) => {
+      this.#offering = false
+      if (this.#state !== 'live') return
+      const accepted = response !== null && response.status < 300
+      const sipCode = response?.status ?? null
+      this.#emit({ type: 'reinvited', sdp: accepted ? sdpOf(response) : null, sipCode })
+      this.#afterFinal(response)
+    })
     return true
   }
 
@@ -151,7 +157,7 @@ export class Session implements DialogUser {
       ['refer-to', `<${target}>`],
       ['referred-by', `<${this.dialog.localUri}>`],
     ]
-    this.#send({ method: 'REFER', contact: this.#core.contact, fields }, (response) => {
+    this.#send({ method: 'REFER', contact: this.#contact, fields }, (response) => {
       refer.answered(response?.status ?? null)
       this.#afterFinal(response)
     })
@@ -209,7 +215,7 @@ export class Session implements DialogUser {
     const sdp = sdpOf(request)
     const invite = transaction instanceof InviteServer ? transaction : null
     if (!invite && sdp === null) {
-      const { contact } = this.#core
+      const contact = this.#contact
       return transaction.respond(composeResponse(request, 200, { contact }))
     }
     this.#reoffer = transaction
@@ -220,7 +226,7 @@ export class Session implements DialogUser {
       answer: (answer) => {
         if (!this.#settleReoffer(transaction)) return
         if (invite) return this.answerInvite(invite, answer)
-        const { contact } = this.#core
+        const contact = this.#contact
         transaction.respond(composeResponse(request, 200, { contact, body: sdpBody(answer) }))
       },
       refuse: (sipCode) => {
@@ -262,7 +268,7 @@ export class Session implements DialogUser {
     const accept = (): ((sipCode: number) => void) => {
       assert(!taken, 'a transfer request is taken once')
       taken = true
-      const { contact } = this.#core
+      const contact = this.#contact
       transaction.respond(composeResponse(request, 202, { contact }))
       return referReporter(cseqOf(request).number, (notify) => {
         if (this.#state === 'live') this.#send({ ...notify, contact }, () => {})
@@ -345,8 +351,10 @@ export class Session implements DialogUser {
         onFinal(null)
       },
     }
-    if (invite) this.#limitReinvite(layer.invite(request, this.dialog.destination, owner), onFinal)
-    else layer.request(request, this.dialog.destination, owner)
+    this.#core.reach(this.dialog, (hop) => {
+      if (invite) this.#limitReinvite(layer.invite(request, hop, owner), onFinal)
+      else layer.request(request, hop, owner)
+    })
     if (what.method !== 'BYE') this.#emitDialog()
   }
 

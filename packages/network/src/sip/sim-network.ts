@@ -1,6 +1,7 @@
 // An in-memory network of SIP transports for simulation: fixed delay, and a hook that decides what gets lost.
 import type { Clock, Timer } from '@saperly/kernel'
-import type { Endpoint, Transport } from './transport.ts'
+import { udpHop } from './hop.ts'
+import type { Endpoint, Hop, Transport } from './transport.ts'
 
 /** One datagram on its way; `text` is its content. */
 export interface Datagram {
@@ -13,7 +14,7 @@ export class SimNetwork {
   readonly #clock: Clock
   readonly #delayMs: number
   readonly #drops: (datagram: Datagram) => boolean
-  readonly #receivers = new Map<string, (data: Buffer, from: Endpoint) => void>()
+  readonly #receivers = new Map<string, (data: Buffer, from: Hop) => void>()
   readonly #flying = new Set<Timer>()
 
   /** `drops` says true for a datagram that is lost. */
@@ -27,9 +28,8 @@ export class SimNetwork {
   open(local: Endpoint): Transport {
     const key = `${local.address}:${local.port}`
     return {
-      protocol: 'UDP',
-      reliable: false,
       local,
+      at: (protocol) => (protocol === 'UDP' ? local : null),
       send: (data, to) => this.#send(data, local, to),
       receive: (receiver) => void this.#receivers.set(key, receiver),
       close: () => {
@@ -43,7 +43,7 @@ export class SimNetwork {
     if (this.#drops({ from, to, text: data.toString('utf8') })) return
     const timer = this.#clock.schedule(this.#delayMs, () => {
       this.#flying.delete(timer)
-      this.#receivers.get(`${to.address}:${to.port}`)?.(data, from)
+      this.#receivers.get(`${to.address}:${to.port}`)?.(data, udpHop(from))
     })
     this.#flying.add(timer)
   }

@@ -9,22 +9,24 @@ import type { SipRequest } from './message.ts'
 import { INVITE_SERVER, PLAIN_SERVER } from './server-transaction.ts'
 import type { InviteServer, PlainServer } from './server-transaction.ts'
 import { TransactionLayer } from './transaction.ts'
-import type { Endpoint, Transport } from './transport.ts'
+import { udpHop } from './hop.ts'
+import type { Hop, Transport } from './transport.ts'
 
-const PEER: Endpoint = { address: '10.0.0.2', port: 5060 }
+const PEER = udpHop({ address: '10.0.0.2', port: 5060 })
 
 /** A layer over a transport that records what is sent, when. */
-function bench(reliable = false) {
+function bench() {
+  const local = { address: '10.0.0.1', port: 5060 }
   const clock = new SimClock()
-  const sent: { atMs: number; text: string; data: Buffer }[] = []
-  let deliver: (data: Buffer, from: Endpoint) => void = () => {}
+  const sent: { atMs: number; text: string; data: Buffer; to: Hop }[] = []
+  let deliver: (data: Buffer, from: Hop) => void = () => {}
   let breaks = false
   const transport: Transport = {
-    protocol: 'UDP',
-    reliable,
-    local: { address: '10.0.0.1', port: 5060 },
-    send: (data, _to, failed) => {
-      sent.push({ atMs: clock.monotonicMs(), text: data.toString().split('\r\n')[0]!, data })
+    local,
+    at: () => local,
+    send: (data, to, failed) => {
+      const text = data.toString().split('\r\n')[0]!
+      sent.push({ atMs: clock.monotonicMs(), text, data, to })
       if (breaks) void Promise.resolve().then(() => failed(new Error('no route')))
     },
     receive: (receiver) => {
@@ -35,7 +37,7 @@ function bench(reliable = false) {
   const servers: (InviteServer | PlainServer)[] = []
   const acks: SipRequest[] = []
   const layer = new TransactionLayer(
-    { transport, clock, timers: SIP_TIMERS, sentBy: transport.local },
+    { transport, clock, timers: SIP_TIMERS, sentBy: () => local },
     seededRandom(5),
     silentLog,
     {
@@ -52,11 +54,12 @@ function bench(reliable = false) {
     onResponse: ({ status }: { status: number }) => void heard.push(String(status)),
     onFailure: (why: string) => void heard.push(why),
   }
-  const lastRequest = (): SipRequest => {
-    const parsed = parseMessage(sent.findLast(({ text }) => !text.startsWith('SIP'))!.data)
-    if (!parsed.ok || parsed.value.kind !== 'request') throw new Error('nothing was sent')
-    return parsed.value
-  }
+  const requests = (): SipRequest[] =>
+    sent.flatMap(({ data }) => {
+      const parsed = parseMessage(data)
+      return parsed.ok && parsed.value.kind === 'request' ? [parsed.value] : []
+    })
+  const lastRequest = (): SipRequest => requests().at(-1)!
   const reply = (status: number, request = lastRequest()): void =>
     deliver(serialise(composeResponse(request, status, { toTag: 't' })), PEER)
   const times = (pattern: RegExp): number[] =>
@@ -71,6 +74,7 @@ function bench(reliable = false) {
     acks,
     times,
     reply,
+    requests,
     receive: (request: SipRequest, from = PEER) => deliver(serialise(request), from),
     break: () => {
       breaks = true
@@ -160,9 +164,9 @@ describe('INVITE client', () => {
   })
 
   it('repeats nothing over a reliable transport, and fails when that breaks', async () => {
-    const b = bench(true)
+    const b = bench()
     b.break()
-    b.layer.invite(request('INVITE'), PEER, b.owner)
+    b.layer.invite(request('INVITE'), { ...PEER, protocol: 'TCP' }, b.owner)
     await b.clock.advance(10)
     expect(b.heard).toEqual(['transport'])
     expect([b.sent.length, b.layer.size, b.clock.pending()]).toEqual([1, 0, 0])
@@ -232,6 +236,43 @@ describe('INVITE server', () => {
   })
 })
 
+describe('over a connection', () => {
+  const TCP = { ...PEER, port: 41_000, protocol: 'TCP' as const }
+
+  it('says so in Via', () => {
+    const b = bench()
+    b.layer.request(request('OPTIONS'), TCP, b.owner)
+    expect(b.sent[0]!.data.toString()).toMatch(/^Via: SIP\/2\.0\/TCP 10\.0\.0\.1:5060;/m)
+  })
+
+  it('answers each repetition, but repeats and keeps nothing by itself', async () => {
+    const b = bench()
+    b.receive(request('INVITE', 'x'), TCP)
+    const server = b.servers[0]!
+    server.respond(composeResponse(server.request, 486, { toTag: 't' }))
+    b.receive(request('INVITE', 'x'), TCP)
+    await b.clock.advance(8000)
+    expect(b.times(/486/)).toEqual([0, 0])
+    expect(b.sent.map(({ to }) => to)).toEqual([TCP, TCP])
+    b.receive(request('ACK', 'x'), TCP)
+    await b.clock.advance(0)
+    expect([b.layer.size, b.clock.pending()]).toEqual([0, 0])
+  })
+
+  it('leaves nothing behind once a request has its final response', async () => {
+    const b = bench()
+    b.layer.request(request('BYE'), TCP, b.owner)
+    b.layer.invite(request('INVITE'), TCP, b.owner)
+    await b.clock.advance(20_000)
+    b.reply(486)
+    b.reply(200, b.requests()[0])
+    await b.clock.advance(0)
+    expect(b.times(/BYE|INVITE/)).toEqual([0, 0])
+    expect(b.heard).toEqual(['486', '200'])
+    expect([b.layer.size, b.clock.pending()]).toEqual([0, 0])
+  })
+})
+
 describe('non-INVITE server', () => {
   it('answers repetitions for 64 T1 (timer J)', async () => {
     const b = bench()
@@ -247,7 +288,7 @@ describe('non-INVITE server', () => {
 
   it('drops strangers without a trace', () => {
     const b = bench()
-    b.receive(request('OPTIONS', 'x'), { address: '10.9.9.9', port: 5060 })
+    b.receive(request('OPTIONS', 'x'), udpHop({ address: '10.9.9.9', port: 5060 }))
     expect([b.layer.size, b.sent.length, b.servers.length]).toEqual([0, 0, 0])
   })
 })

@@ -1,7 +1,6 @@
 // The transaction layer: finds the transaction of each message (RFC 3261 sections 17.1.3 and 17.2.3), makes new ones.
 import type { Log, Random } from '@saperly/kernel'
 import { randomHex } from '@saperly/kernel'
-import { formatEndpoint } from './dialog.ts'
 import { InviteClient, PlainClient } from './client-transaction.ts'
 import type { ClientOwner, ClientTransaction, TransactionContext } from './client-transaction.ts'
 import { parseVia } from './header.ts'
@@ -10,27 +9,27 @@ import { cseqOf, parseMessage, topVia } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { InviteServer, PlainServer } from './server-transaction.ts'
 import type { ServerTransaction } from './server-transaction.ts'
-import type { Endpoint } from './transport.ts'
+import { DEFAULT_PORTS, formatEndpoint, isReliable } from './hop.ts'
+import type { Endpoint, Hop, Protocol } from './transport.ts'
 import { bareHost } from './uri.ts'
 
 /** How many server transactions may live at once; a request beyond it is dropped, and its sender tries again. */
 export const MAX_SERVER_TRANSACTIONS = 50_000
 
 const MAGIC = 'z9hG4bK'
-const DEFAULT_PORT = 5060
 
 /** What the layer hands up. */
 export interface TransactionUser {
   /** A source we don't talk to is dropped before anything is kept of it. */
-  admits(request: SipRequest, source: Endpoint): boolean
+  admits(request: SipRequest, source: Hop): boolean
   onInvite(transaction: InviteServer): void
   onRequest(transaction: PlainServer): void
   /** CANCEL of a live INVITE; the CANCEL itself has been answered by the user through its own transaction. */
   onCancel(transaction: PlainServer, invite: InviteServer | null): void
   /** ACK of a 2xx. */
-  onAck(request: SipRequest, source: Endpoint): void
+  onAck(request: SipRequest, source: Hop): void
   /** A 2xx of an INVITE whose transaction is gone. */
-  onStray(response: SipResponse, source: Endpoint): void
+  onStray(response: SipResponse, source: Hop): void
 }
 
 export class TransactionLayer {
@@ -73,9 +72,14 @@ export class TransactionLayer {
     return false
   }
 
+  /** What our Via says by that protocol. */
+  sentBy(protocol: Protocol): Endpoint {
+    return this.#context.sentBy(protocol)
+  }
+
   /** Sends an INVITE; a Via is put on top. */
-  invite(request: SipRequest, to: Endpoint, owner: ClientOwner): InviteClient {
-    const key = this.#stamp(request)
+  invite(request: SipRequest, to: Hop, owner: ClientOwner): InviteClient {
+    const key = this.#stamp(request, to)
     const transaction = new InviteClient(key, request, to, owner, this.#context, () =>
       this.#clients.delete(key),
     )
@@ -85,8 +89,8 @@ export class TransactionLayer {
   }
 
   /** Sends any other request but ACK; a Via is put on top. */
-  request(request: SipRequest, to: Endpoint, owner: ClientOwner): void {
-    this.#plain(this.#stamp(request), request, to, owner)
+  request(request: SipRequest, to: Hop, owner: ClientOwner): void {
+    this.#plain(this.#stamp(request, to), request, to, owner)
   }
 
   /** Sends the CANCEL of an INVITE: same branch, same destination (section 9.1). */
@@ -97,8 +101,8 @@ export class TransactionLayer {
   }
 
   /** Puts a fresh Via on a message that has no transaction (ACK of a 2xx). */
-  stampAck(request: SipRequest): void {
-    this.#stamp(request)
+  stampAck(request: SipRequest, to: Hop): void {
+    this.#stamp(request, to)
   }
 
   /** Ends every transaction without a word. */
@@ -107,7 +111,7 @@ export class TransactionLayer {
     for (const server of this.#servers.values()) server.abandon()
   }
 
-  #plain(key: string, request: SipRequest, to: Endpoint, owner: ClientOwner): void {
+  #plain(key: string, request: SipRequest, to: Hop, owner: ClientOwner): void {
     const transaction = new PlainClient(key, request, to, owner, this.#context, () =>
       this.#clients.delete(key),
     )
@@ -115,16 +119,15 @@ export class TransactionLayer {
     transaction.start()
   }
 
-  #stamp(request: SipRequest): string {
+  #stamp(request: SipRequest, { protocol }: Hop): string {
     const branch = `${MAGIC}${randomHex(this.#random, 10)}`
-    const { transport, sentBy } = this.#context
-    const at = formatEndpoint(sentBy)
-    const via = `SIP/2.0/${transport.protocol} ${at};branch=${branch};rport`
+    const at = formatEndpoint(this.sentBy(protocol))
+    const via = `SIP/2.0/${protocol} ${at};branch=${branch};rport`
     request.headers.setAll('via', [via])
     return clientKey(via, request.method)
   }
 
-  #receiveResponse(response: SipResponse, source: Endpoint): void {
+  #receiveResponse(response: SipResponse, source: Hop): void {
     const { method } = cseqOf(response)
     const client = this.#clients.get(clientKey(topVia(response), method))
     if (client) client.receive(response)
@@ -133,7 +136,7 @@ export class TransactionLayer {
     }
   }
 
-  #receiveRequest(request: SipRequest, source: Endpoint): void {
+  #receiveRequest(request: SipRequest, source: Hop): void {
     const via = parseVia(topVia(request))
     if (!via) return
     const method = request.method === 'ACK' ? 'INVITE' : request.method
@@ -150,14 +153,14 @@ export class TransactionLayer {
     this.#open(key, request, via, source)
   }
 
-  #open(key: string, request: SipRequest, via: Via, source: Endpoint): void {
+  #open(key: string, request: SipRequest, via: Via, source: Hop): void {
     markReceived(request, via, source)
     const onEnd = (): void => void this.#servers.delete(key)
     const options = {
       key,
       request,
       source,
-      replyTo: replyAddress(via, source),
+      replyTo: replyHop(via, source),
       context: this.#context,
       onEnd,
     }
@@ -180,7 +183,7 @@ function clientKey(via: string, method: string): string {
 
 function serverKey(request: SipRequest, via: Via, method: string): string {
   const branch = via.params.get('branch') ?? ''
-  const sentBy = `${via.host.toLowerCase()}:${via.port ?? DEFAULT_PORT}`
+  const sentBy = `${via.host.toLowerCase()}:${via.port ?? DEFAULT_PORTS.UDP}`
   if (branch.startsWith(MAGIC)) return `${branch} ${sentBy} ${method}`
   // RFC 2543 peers: no unique branch, so the dialog and the sequence number identify the request.
   const { headers } = request
@@ -188,7 +191,7 @@ function serverKey(request: SipRequest, via: Via, method: string): string {
 }
 
 /** Writes `received` and `rport` into the top Via (RFC 3261 section 18.2.1, RFC 3581 section 4). */
-function markReceived(request: SipRequest, via: Via, source: Endpoint): void {
+function markReceived(request: SipRequest, via: Via, source: Hop): void {
   const [top, ...rest] = request.headers.list('via')
   let marked = top!.replace(/;\s*rport(?:\s*=[^;]*)?(?=;|$)/i, `;rport=${source.port}`)
   if (bareHost(via.host) !== source.address || via.params.has('rport')) {
@@ -197,8 +200,8 @@ function markReceived(request: SipRequest, via: Via, source: Endpoint): void {
   request.headers.setAll('via', [marked, ...rest])
 }
 
-function replyAddress(via: Via, source: Endpoint): Endpoint {
-  return via.params.has('rport')
-    ? source
-    : { address: source.address, port: via.port ?? DEFAULT_PORT }
+/** RFC 3261 section 18.2.2 with RFC 3581: over a connection back through it, over UDP to where Via says. */
+function replyHop(via: Via, source: Hop): Hop {
+  if (isReliable(source) || via.params.has('rport')) return source
+  return { ...source, port: via.port ?? DEFAULT_PORTS[source.protocol] }
 }

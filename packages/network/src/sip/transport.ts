@@ -1,27 +1,23 @@
 // How SIP messages travel: the transport interface, and UDP with one unconnected socket.
 import { createSocket } from 'node:dgram'
 import type { Socket } from 'node:dgram'
-import { Fault } from '@saperly/kernel'
+import { Fault, assert } from '@saperly/kernel'
+import { udpHop } from './hop.ts'
+import type { Endpoint, Hop, Protocol } from './hop.ts'
 
-/** A literal IP address and a port. */
-export interface Endpoint {
-  address: string
-  port: number
-}
+export type { Endpoint, Hop, Protocol } from './hop.ts'
 
-/** Bytes in and out. TCP and TLS are further implementations: framing and connections stay behind it. */
+/** Bytes in and out, one whole message at a time: framing and connections stay behind it. */
 export interface Transport {
-  /** As written into Via. */
-  readonly protocol: 'UDP' | 'TCP' | 'TLS'
-  /** True where nothing has to be sent again. */
-  readonly reliable: boolean
-  /** What others reach us at. */
+  /** What others reach us at, by the first of our protocols. */
   readonly local: Endpoint
-  /** Sends one message; `failed` is called at most once, later, when the system refused it. */
-  send(data: Buffer, to: Endpoint, failed: (error: Error) => void): void
-  /** Sets the one receiver. */
-  receive(receiver: (data: Buffer, from: Endpoint) => void): void
-  /** Gives the socket back. Idempotent. */
+  /** What others reach us at by that protocol; null when it isn't carried. */
+  at(protocol: Protocol): Endpoint | null
+  /** Sends one message; `failed` is called at most once, later, when it was refused or its connection was lost. */
+  send(data: Buffer, to: Hop, failed: (error: Error) => void): void
+  /** Sets the one receiver. A hop that a message came from leads back over the same connection. */
+  receive(receiver: (data: Buffer, from: Hop) => void): void
+  /** Gives the sockets back. Idempotent. */
   close(): Promise<void>
 }
 
@@ -30,11 +26,9 @@ const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 
 /** One UDP socket. Made by {@link openUdp}. */
 class UdpTransport implements Transport {
-  readonly protocol = 'UDP'
-  readonly reliable = false
   readonly local: Endpoint
   readonly #socket: Socket
-  #receiver: (data: Buffer, from: Endpoint) => void = () => {}
+  #receiver: (data: Buffer, from: Hop) => void = () => {}
   #closing: Promise<void> | null = null
 
   constructor(socket: Socket, local: Endpoint) {
@@ -43,18 +37,23 @@ class UdpTransport implements Transport {
     // An unconnected socket reports nothing that concerns one message; a listener keeps the process alive.
     socket.on('error', () => {})
     socket.on('message', (data, from) => {
-      this.#receiver(data, { address: from.address, port: from.port })
+      this.#receiver(data, udpHop(from))
     })
   }
 
-  send(data: Buffer, to: Endpoint, failed: (error: Error) => void): void {
+  at(protocol: Protocol): Endpoint | null {
+    return protocol === 'UDP' ? this.local : null
+  }
+
+  send(data: Buffer, to: Hop, failed: (error: Error) => void): void {
     if (this.#closing) return
+    assert(to.protocol === 'UDP', `${to.protocol} on a UDP socket`)
     this.#socket.send(data, to.port, to.address, (error) => {
       if (error) failed(error)
     })
   }
 
-  receive(receiver: (data: Buffer, from: Endpoint) => void): void {
+  receive(receiver: (data: Buffer, from: Hop) => void): void {
     this.#receiver = receiver
   }
 

@@ -3,12 +3,13 @@ import { SimClock, drain, seededRandom, silentLog } from '@saperly/kernel'
 import { describe, expect, it } from 'vitest'
 import type { CallEvent } from './call-event.ts'
 import type { IncomingCall } from './incoming-call.ts'
+import { udpHop } from './hop.ts'
 import { SimNetwork } from './sim-network.ts'
 import type { Datagram } from './sim-network.ts'
 import { UserAgent } from './user-agent.ts'
 
-const ALICE = { address: '10.0.0.1', port: 5060 }
-const BOB = { address: '10.0.0.2', port: 5060 }
+const ALICE = udpHop({ address: '10.0.0.1', port: 5060 })
+const BOB = udpHop({ address: '10.0.0.2', port: 5060 })
 const OFFER = 'v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\n'
 
 /** Drops the first datagram whose text matches each pattern. */

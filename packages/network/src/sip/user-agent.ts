@@ -6,7 +6,7 @@
 //       call.listen((event) => { … })                  // 'confirmed' | 'reoffer' | 'referRequested' | 'ended' | 'cancelled' …
 //       call.ring(); call.answer(sdp)                  // or call.reject(486); call.sdp is the offer
 //     } })
-//   const call = ua.call({ to: 'sip:+15555550123@127.0.0.1:5070', via: { address: '127.0.0.1', port: 5070 },
+//   const call = ua.call({ to: 'sip:+15555550123@127.0.0.1:5070', via: udpHop({ address: '127.0.0.1', port: 5070 }),
 //     from: 'sip:+15555550100@127.0.0.1', sdp }, (event) => { … })   // 'progress' | 'answered' | 'failed' | 'ended' …
 //   call.hangUp()                                      // CANCEL or BYE, whichever it takes; idempotent
 //   call.session?.refer(uri) · .reinvite(sdp) · .info(body)
@@ -34,8 +34,7 @@ import type { CallOptions } from './outgoing-call.ts'
 import type { InviteServer, PlainServer } from './server-transaction.ts'
 import { Session } from './session.ts'
 import { TransactionLayer } from './transaction.ts'
-import type { Endpoint, Transport } from './transport.ts'
-import { sipUri } from './uri.ts'
+import type { Endpoint, Hop, Protocol, Transport } from './transport.ts'
 
 export interface UserAgentOptions {
   transport: Transport
@@ -48,7 +47,7 @@ export interface UserAgentOptions {
   /** What peers are told instead of the transport's own address (NAT). */
   publicAddress?: string | null
   /** Requests from other sources are dropped without an answer; by default everybody is heard. */
-  admits?: (source: Endpoint) => boolean
+  admits?: (source: Hop) => boolean
   /** A call reaches us; without it every call is refused with 480. */
   onCall?: (call: IncomingCall) => void
 }
@@ -78,9 +77,10 @@ export class UserAgent {
     this.#options = options
     const { transport, clock, random, log } = options
     const timers = options.timers ?? SIP_TIMERS
-    const { port } = transport.local
-    const address = options.publicAddress ?? transport.local.address
-    const sentBy = { address, port }
+    const sentBy = (protocol: Protocol): Endpoint => {
+      const { address, port } = transport.at(protocol) ?? transport.local
+      return { address: options.publicAddress ?? address, port }
+    }
     const layer = new TransactionLayer({ transport, clock, timers, sentBy }, random, log, {
       admits: (request, source) => this.#admits(request, source),
       onInvite: (transaction) => this.#onInvite(transaction),
@@ -89,8 +89,8 @@ export class UserAgent {
       onAck: (request) => this.#core.find(keyOf(request))?.onAck(request),
       onStray: (response, source) => this.#onStray(response, source),
     })
-    const contact = sipUri(options.user ?? 'saperly', address, port)
-    this.#core = new Core({ clock, random, timers, transport, contact, layer })
+    const user = options.user ?? 'saperly'
+    this.#core = new Core({ clock, random, timers, transport, user, layer })
   }
 
   /** Where we are reached. */
@@ -136,8 +136,9 @@ export class UserAgent {
   }
 
   /** Asks a peer whether it is alive; any final response is its code, null for silence. */
-  options(uri: string, via: Endpoint, onDone: (sipCode: number | null) => void): void {
-    const { contact, random } = this.#core
+  options(uri: string, via: Hop, onDone: (sipCode: number | null) => void): void {
+    const { random } = this.#core
+    const contact = this.#core.contactFor(via, uri)
     const request = composeRequest({
       method: 'OPTIONS',
       uri,
@@ -180,7 +181,7 @@ export class UserAgent {
     await this.#options.transport.close()
   }
 
-  #admits(request: SipRequest, source: Endpoint): boolean {
+  #admits(request: SipRequest, source: Hop): boolean {
     if (this.#options.admits === undefined || this.#options.admits(source)) return true
     return this.#core.find(keyOf(request)) !== undefined
   }
@@ -205,7 +206,7 @@ export class UserAgent {
     const { request } = transaction
     if (hasToTag(request)) return this.#inDialog(transaction)
     if (request.method === 'OPTIONS') {
-      const { contact } = this.#core
+      const contact = this.#core.contactFor(transaction.source, request.uri)
       const fields = [['accept', 'application/sdp']] as const
       return this.#reply(transaction, 200, { contact, fields })
     }
@@ -242,7 +243,7 @@ export class UserAgent {
   }
 
   /** A 2xx without a transaction: repeated in a live dialog, or the late answer of a call that was given up. */
-  #onStray(response: SipResponse, source: Endpoint): void {
+  #onStray(response: SipResponse, source: Hop): void {
     const callId = response.headers.get('call-id')!
     const localTag = tagOf(response.headers.get('from')!)
     const key = dialogKey(callId, localTag, tagOf(response.headers.get('to')!))
