@@ -93,7 +93,8 @@ export function composeResponse(
     for (const route of request.headers.all('record-route')) headers.add('record-route', route)
   }
   if (parts.contact !== undefined) headers.add('contact', `<${parts.contact}>`)
-  if (status === 405 || (status >= 200 && status < 300)) headers.add('allow', METHODS.join(', '))
+  if (status === 405 || status === 501 || (status >= 200 && status < 300))
+    headers.add('allow', METHODS.join(', '))
   headers.add('server', USER_AGENT)
   for (const [name, value] of parts.fields ?? []) headers.add(name, value)
   if (parts.body) headers.add('content-type', parts.body.type)
@@ -118,9 +119,11 @@ const PHRASES: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  406: 'Not Acceptable',
   407: 'Proxy Authentication Required',
   408: 'Request Timeout',
   415: 'Unsupported Media Type',
+  416: 'Unsupported URI Scheme',
   420: 'Bad Extension',
   480: 'Temporarily Unavailable',
   481: 'Call/Transaction Does Not Exist',
@@ -133,6 +136,7 @@ const PHRASES: Readonly<Record<number, string>> = {
   500: 'Server Internal Error',
   501: 'Not Implemented',
   503: 'Service Unavailable',
+  505: 'Version Not Supported',
   600: 'Busy Everywhere',
   603: 'Decline',
   604: 'Does Not Exist Anywhere',

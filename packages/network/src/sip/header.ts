@@ -72,6 +72,12 @@ export function parseNameAddr(value: string): NameAddr | null {
   return { display: null, uri, params: parseParams(semicolon < 0 ? '' : value.slice(semicolon)) }
 }
 
+/** Whether a From or To value can be read: its quotes are closed, and an address is in it. */
+export function isNameAddr(value: string): boolean {
+  const quotes = value.replaceAll(/\\./gs, '').split('"').length - 1
+  return quotes % 2 === 0 && parseNameAddr(value) !== null
+}
+
 /** The `tag` parameter of a From or To value, '' when it has none. */
 export function tagOf(value: string): string {
   return parseNameAddr(value)?.params.get('tag') ?? ''
@@ -106,7 +112,7 @@ export interface CSeq {
 
 /** A CSeq value; the number is below 2^32 (RFC 3261 section 8.1.1.5). */
 export function parseCSeq(value: string): CSeq | null {
-  const found = /^\s*(\d{1,10})\s+([^\s]{1,32})\s*$/.exec(value)
+  const found = /^\s*(\d{1,10})\s+([^\s]{1,64})\s*$/.exec(value)
   if (!found) return null
   const number = Number(found[1])
   return number < 2 ** 32 ? { number, method: found[2]! } : null

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseNameAddr, parseParams, parseReason, parseVia, splitList } from './header.ts'
 import { Headers } from './headers.ts'
-import { MAX_HEADERS, parseMessage, serialise, topVia } from './message.ts'
+import { MAX_HEADERS, parseMessage, sdpOf, serialise, topVia } from './message.ts'
 import type { SipRequest } from './message.ts'
 import { formatUri, numberOf, parseUri } from './uri.ts'
 
@@ -47,6 +47,17 @@ describe('parseMessage', () => {
     ['bad_cseq', ['BYE sip:a@b SIP/2.0', ...BASE.slice(1)]],
     ['bad_cseq', [...BASE.slice(0, -1), 'CSeq: 99999999999 INVITE']],
     ['missing_header', BASE.slice(0, -1)],
+    ['repeated_header', [...BASE, 'Call-ID: another']],
+    ['bad_address', [...BASE.slice(0, -3), 't: "C <sip:c@d>', ...BASE.slice(-2)]],
+    [
+      'bad_via',
+      [
+        'OPTIONS sip:a@b SIP/2.0',
+        'Via: SIP/2.0/UDP h;;,;',
+        ...BASE.slice(2, -1),
+        'CSeq: 1 OPTIONS',
+      ],
+    ],
     ['bad_header', [...BASE, 'no colon here']],
     ['bad_content_length', [...BASE, 'Content-Length: many']],
     ['truncated', [...BASE, 'Content-Length: 10']],
@@ -117,6 +128,31 @@ describe('parseMessage', () => {
     const headers = new Headers().add('subject', 'a\r\nEvil: 1')
     expect(headers.write()).toBe('Subject: a Evil: 1\r\n')
   })
+})
+
+describe('sdpOf', () => {
+  const sdp = 'v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n'
+  const isup = '--x\r\nContent-Type: application/isup;version=itu-t92+\r\n\r\n\x01\x10\r\n'
+  const of = (type: string, body: string): string | null => {
+    const parsed = parse([...BASE, `Content-Type: ${type}`], body)
+    return parsed.ok ? sdpOf(parsed.value) : null
+  }
+
+  it('finds the description among several parts', () => {
+    const body = `${isup}--x\r\nContent-Disposition: session\r\nContent-Type: application/sdp\r\n\r\n${sdp}\r\n--x--\r\n`
+    expect(of('multipart/mixed;boundary=x', body)).toBe(sdp)
+    expect(of('multipart/mixed;boundary="x"', `preamble\r\n${body}`)).toBe(sdp)
+  })
+
+  it.each([
+    ['multipart/mixed', `${isup}--x--`],
+    ['multipart/mixed;boundary=x', `${isup}--x--`],
+    [
+      'multipart/mixed;boundary=x',
+      `${isup}--x--\r\n--x\r\nContent-Type: application/sdp\r\n\r\n${sdp}`,
+    ],
+    ['application/isup', sdp],
+  ])('finds none in %s', (type, body) => expect(of(type, body)).toBeNull())
 })
 
 describe('header readers', () => {

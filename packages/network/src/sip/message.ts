@@ -1,9 +1,10 @@
 // SIP messages: a small, lazy, bounded parser and the serialiser (RFC 3261 section 7).
 import { fail, ok } from '@saperly/kernel'
 import type { Result } from '@saperly/kernel'
-import { parseCSeq, splitList } from './header.ts'
+import { isNameAddr, parseCSeq, parseVia, splitList } from './header.ts'
 import type { CSeq } from './header.ts'
 import { Headers } from './headers.ts'
+import { sdpPart } from './multipart.ts'
 
 export interface SipRequest {
   kind: 'request'
@@ -31,6 +32,9 @@ export type ParseFailure =
   | 'bad_header'
   | 'too_many_headers'
   | 'missing_header'
+  | 'repeated_header'
+  | 'bad_address'
+  | 'bad_via'
   | 'bad_cseq'
   | 'bad_content_length'
   | 'truncated'
@@ -39,9 +43,11 @@ export const MAX_MESSAGE_BYTES = 65_535
 export const MAX_HEADERS = 128
 export const MAX_HEADER_LENGTH = 8192
 
-const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]{1,32}) (\S{1,1024}) SIP\/2\.0$/i
+const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]{1,64}) (\S{1,1024}) SIP\/2\.0$/i
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i
 const REQUIRED = ['via', 'from', 'to', 'call-id', 'cseq'] as const
+/** Fields that stand alone: two of them leave nobody knowing which one counts (RFC 3261 section 7.3.1). */
+const SINGLE = ['from', 'to', 'call-id', 'cseq', 'max-forwards', 'content-length'] as const
 const STRICT_END = Buffer.from('\r\n\r\n')
 const LOOSE_END = Buffer.from('\n\n')
 const CR = 13
@@ -59,12 +65,22 @@ export function parseMessage(data: Buffer): Result<SipMessage, ParseFailure> {
   const first = lineEnd(text, 0)
   const failure = readHeaders(text, first.next, headers)
   if (failure) return fail(failure)
-  for (const name of REQUIRED) if (headers.get(name) === null) return fail('missing_header')
+  const fault = faultOf(headers)
+  if (fault) return fail(fault)
   const cseq = parseCSeq(headers.get('cseq')!)
   if (!cseq) return fail('bad_cseq')
   const body = readBody(data, end.body, headers)
   if (!body.ok) return body
   return readStartLine(text.slice(0, first.end), cseq, headers, body.value)
+}
+
+/** What is wrong with the fields that everything else stands on; null when they can be used. */
+function faultOf(headers: Headers): ParseFailure | null {
+  for (const name of REQUIRED) if (headers.get(name) === null) return 'missing_header'
+  for (const name of SINGLE) if (headers.all(name).length > 1) return 'repeated_header'
+  for (const name of ['from', 'to']) if (!isNameAddr(headers.get(name)!)) return 'bad_address'
+  const vias = headers.list('via')
+  return vias.length > 0 && vias.every((via) => parseVia(via) !== null) ? null : 'bad_via'
 }
 
 /** Where the header part ends and where the body begins; bare line feeds are tolerated. */
@@ -170,5 +186,6 @@ export function sdpOf(message: SipMessage): string | null {
   if (message.body === '') return null
   const type = message.headers.get('content-type')
   if (type === null) return message.body.startsWith('v=0') ? message.body : null
+  if (/^multipart\//i.test(type)) return sdpPart(type, message.body)
   return /^application\/sdp\b/i.test(type) ? message.body : null
 }

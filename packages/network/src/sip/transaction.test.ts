@@ -41,6 +41,7 @@ function bench() {
     seededRandom(5),
     silentLog,
     {
+      knows: () => true,
       admits: (_, source) => source.address === PEER.address,
       onInvite: (transaction) => servers.push(transaction),
       onRequest: (transaction) => servers.push(transaction),

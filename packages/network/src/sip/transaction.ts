@@ -5,8 +5,9 @@ import { InviteClient, PlainClient } from './client-transaction.ts'
 import type { ClientOwner, ClientTransaction, TransactionContext } from './client-transaction.ts'
 import { parseVia } from './header.ts'
 import type { Via } from './header.ts'
-import { cseqOf, parseMessage, topVia } from './message.ts'
+import { cseqOf, parseMessage, serialise, topVia } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
+import { answerBroken, answerPort, salvage } from './refuse.ts'
 import { InviteServer, PlainServer } from './server-transaction.ts'
 import type { ServerTransaction } from './server-transaction.ts'
 import { DEFAULT_PORTS, formatEndpoint, isReliable } from './hop.ts'
@@ -20,6 +21,8 @@ const MAGIC = 'z9hG4bK'
 
 /** What the layer hands up. */
 export interface TransactionUser {
+  /** Whether such a method exists, ours or another's: a broken request gets 400 for it, else 501. */
+  knows(method: string): boolean
   /** A source we don't talk to is dropped before anything is kept of it. */
   admits(request: SipRequest, source: Hop): boolean
   onInvite(transaction: InviteServer): void
@@ -47,8 +50,9 @@ export class TransactionLayer {
     context.transport.receive((data, from) => {
       const parsed = parseMessage(data)
       if (!parsed.ok) {
-        if (parsed.failure !== 'empty') this.#malformed++
-        if (this.#malformed === 1) log.warn('sip.malformed', { why: parsed.failure })
+        if (parsed.failure === 'empty') return
+        if (++this.#malformed === 1) log.warn('sip.malformed', { why: parsed.failure })
+        this.#refuseBroken(data, from)
       } else if (parsed.value.kind === 'request') this.#receiveRequest(parsed.value, from)
       else this.#receiveResponse(parsed.value, from)
     })
@@ -153,6 +157,15 @@ export class TransactionLayer {
     this.#open(key, request, via, source)
   }
 
+  /** Answers a request that can't be read, without keeping anything of it. */
+  #refuseBroken(data: Buffer, source: Hop): void {
+    const broken = salvage(data, (method) => this.#user.knows(method))
+    if (!broken || !this.#user.admits(broken.request, source)) return
+    const port = isReliable(source) ? source.port : (answerPort(broken) ?? source.port)
+    const bytes = serialise(answerBroken(broken))
+    this.#context.transport.send(bytes, { ...source, port }, () => {})
+  }
+
   #open(key: string, request: SipRequest, via: Via, source: Hop): void {
     markReceived(request, via, source)
     const onEnd = (): void => void this.#servers.delete(key)
@@ -184,8 +197,8 @@ function clientKey(via: string, method: string): string {
 function serverKey(request: SipRequest, via: Via, method: string): string {
   const branch = via.params.get('branch') ?? ''
   const sentBy = `${via.host.toLowerCase()}:${via.port ?? DEFAULT_PORTS.UDP}`
-  if (branch.startsWith(MAGIC)) return `${branch} ${sentBy} ${method}`
-  // RFC 2543 peers: no unique branch, so the dialog and the sequence number identify the request.
+  if (branch.startsWith(MAGIC) && branch !== MAGIC) return `${branch} ${sentBy} ${method}`
+  // RFC 2543 peers, and a branch that is the cookie and nothing else: not unique, so the dialog and the sequence number identify the request.
   const { headers } = request
   return `${headers.get('call-id')} ${headers.get('from')} ${cseqOf(request).number} ${sentBy} ${method}`
 }

@@ -18,7 +18,7 @@ import type { Clock, Log, Random } from '@saperly/kernel'
 import type { DialogRecord } from '../port.ts'
 import type { CallEvent } from './call-event.ts'
 import { METHODS, composeRequest, composeResponse } from './compose.ts'
-import type { ResponseParts } from './compose.ts'
+import type { Field, ResponseParts } from './compose.ts'
 import { Core } from './core.ts'
 import { Dialog, dialogKey } from './dialog.ts'
 import { DigestClient } from './digest.ts'
@@ -32,6 +32,7 @@ import { cseqOf } from './message.ts'
 import { OutgoingCall } from './outgoing-call.ts'
 import type { CallOptions } from './outgoing-call.ts'
 import type { InviteServer, PlainServer } from './server-transaction.ts'
+import { contentFault, uriFault } from './refuse.ts'
 import { Session } from './session.ts'
 import { TransactionLayer } from './transaction.ts'
 import type { Endpoint, Hop, Protocol, Transport } from './transport.ts'
@@ -82,6 +83,7 @@ export class UserAgent {
       return { address: options.publicAddress ?? address, port }
     }
     const layer = new TransactionLayer({ transport, clock, timers, sentBy }, random, log, {
+      knows: (method) => KNOWN_METHODS.has(method),
       admits: (request, source) => this.#admits(request, source),
       onInvite: (transaction) => this.#onInvite(transaction),
       onRequest: (transaction) => this.#onRequest(transaction),
@@ -189,12 +191,8 @@ export class UserAgent {
   #onInvite(transaction: InviteServer): void {
     const { request } = transaction
     if (hasToTag(request)) return this.#inDialog(transaction)
-    // No extension is supported that a caller could insist on (section 8.2.2.3).
-    const required = request.headers.list('require')
-    if (required.length > 0) {
-      const fields = [['unsupported', required.join(', ')]] as const
-      return this.#reply(transaction, 420, { fields })
-    }
+    const fault = this.#faultOf(request) ?? contentFault(request)
+    if (fault !== null) return this.#refuse(transaction, fault)
     const { onCall } = this.#options
     if (!onCall || this.#closing) return this.#reply(transaction, 480)
     const call = new IncomingCall(this.#core, transaction)
@@ -205,6 +203,9 @@ export class UserAgent {
   #onRequest(transaction: PlainServer): void {
     const { request } = transaction
     if (hasToTag(request)) return this.#inDialog(transaction)
+    if (!KNOWN_METHODS.has(request.method)) return this.#reply(transaction, 501)
+    const fault = this.#faultOf(request)
+    if (fault !== null) return this.#refuse(transaction, fault)
     if (request.method === 'OPTIONS') {
       const contact = this.#core.contactFor(transaction.source, request.uri)
       const fields = [['accept', 'application/sdp']] as const
@@ -219,12 +220,24 @@ export class UserAgent {
     transaction.respond(composeResponse(transaction.request, status, { toTag, ...parts }))
   }
 
-  /** Why a request outside of a dialog is refused. */
+  /** Why a request outside of a dialog can't be looked at, whatever its method (section 8.2.2); null when it can. */
+  #faultOf(request: SipRequest): 400 | 416 | 420 | null {
+    // No extension is supported that a caller could insist on.
+    return uriFault(request.uri) ?? (request.headers.get('require') === null ? null : 420)
+  }
+
+  #refuse(transaction: InviteServer | PlainServer, status: number): void {
+    const unsupported = transaction.request.headers.list('require').join(', ')
+    const fields: Field[] = []
+    if (status === 420) fields.push(['unsupported', unsupported])
+    if (status === 415) fields.push(['accept', 'application/sdp'])
+    this.#reply(transaction, status, { fields })
+  }
+
+  /** Why a request of a known method is of no use outside of a dialog. */
   #outsideCode(method: string): number {
-    if (method === 'BYE' || method === 'NOTIFY' || method === 'UPDATE' || method === 'INFO') {
-      return 481
-    }
-    return KNOWN_METHODS.has(method) ? 405 : 501
+    const inside = ['BYE', 'NOTIFY', 'UPDATE', 'INFO', 'PRACK']
+    return inside.includes(method) ? 481 : 405
   }
 
   #inDialog(transaction: InviteServer | PlainServer): void {
