@@ -89,16 +89,19 @@ const SOUNDS: [string, Int16Array][] = [
   ['a high voice', vowel(240, 190)],
 ]
 
-test.each(SOUNDS)('%s has no click at a seam, where silence in its place would click', (_, signal) => {
-  for (let seed = 1; seed <= 20; seed++) {
-    const lost = someLost(seed)
-    const out = play(signal, lost)
-    const bare = play(signal, lost, false)
-    expect(roughness(out, 1)).toBeLessThanOrEqual(1.15 * roughness(signal, 1))
-    expect(roughness(out, 2)).toBeLessThanOrEqual(1.75 * roughness(signal, 2))
-    expect(roughness(bare, 2)).toBeGreaterThan(roughness(out, 2))
-  }
-})
+test.each(SOUNDS)(
+  '%s has no click at a seam, where silence in its place would click',
+  (_, signal) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const lost = someLost(seed)
+      const out = play(signal, lost)
+      const bare = play(signal, lost, false)
+      expect(roughness(out, 1)).toBeLessThanOrEqual(1.15 * roughness(signal, 1))
+      expect(roughness(out, 2)).toBeLessThanOrEqual(1.75 * roughness(signal, 2))
+      expect(roughness(bare, 2)).toBeGreaterThan(roughness(out, 2))
+    }
+  },
+)
 
 test('noise stays as rough as it was', () => {
   const signal = noise(4)

@@ -53,13 +53,15 @@ const all = (count: number): string => Array.from({ length: count }, (_, i) => i
 
 /** The sound of the recording, as packet numbers. */
 function recorded(turns: readonly HeardTurn[]): string {
-  return turns
-    .map(({ recorded: frame }) => frame)
-    // What is made up fades, so that its level is nowhere the same for long.
-    .filter((frame) => frame[120] === frame[FRAME_SAMPLES - 1] && frame[120] !== 0)
-    .map(packetOf)
-    .slice(0, 60)
-    .join(' ')
+  return (
+    turns
+      .map(({ recorded: frame }) => frame)
+      // What is made up fades, so that its level is nowhere the same for long.
+      .filter((frame) => frame[120] === frame[FRAME_SAMPLES - 1] && frame[120] !== 0)
+      .map(packetOf)
+      .slice(0, 60)
+      .join(' ')
+  )
 }
 
 test('a recording has all that came too, though not at once, and one frame a turn', () => {
