@@ -53,8 +53,7 @@ export class FakeMedia implements MediaPlane {
       const path = this.#recordTo.get(legId) ?? null
       this.#recordTo.delete(legId)
       const recording = path === null ? null : { path, durationMs: 5, bytes: 80 }
-      const stats = { packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitterMs: 0 }
-      this.tell({ type: 'closed', legId, recording, stats })
+      this.tell({ type: 'closed', legId, recording, quality: null })
     }
   }
 

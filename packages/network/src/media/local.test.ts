@@ -145,8 +145,8 @@ test.each(['PCMU', 'PCMA'] as const)('two legs hear and record each other (%s)',
   const closed = await world.event('a', 'closed')
   await world.close()
   expect(a.closed && b.closed).toBe(true)
-  expect(closed.stats.packetsSent).toBeGreaterThan(40)
-  expect(closed.stats.packetsReceived).toBeGreaterThan(40)
+  expect(closed.quality!.packetsSent).toBeGreaterThan(40)
+  expect(closed.quality!.packetsReceived).toBeGreaterThan(40)
   const { left, right } = readWav(await readFile(paths[0]))!
   expect(left.length).toBe(right.length)
   expect((left.length / 8) * 1).toBe(closed.recording!.durationMs)

@@ -39,7 +39,7 @@ const media = `
     if (address === 'crash') throw new Error('boom')
     if (address === 'speech') tell({ type: 'opened', legId, port: speech, recognizer: 'free' })
     else if (type === 'open') tell({ type: 'opened', legId, port: threadId, recognizer: 'free' })
-    if (type === 'close') tell({ type: 'closed', legId, recording: null, stats: null })
+    if (type === 'close') tell({ type: 'closed', legId, recording: null, quality: null })
   })`
 const speech = `
   import { parentPort } from 'node:worker_threads'
@@ -111,7 +111,7 @@ test('a thread that crashes loses its legs, saves their recordings, and is repla
       type: 'closed',
       legId: 'a',
       recording: { path, durationMs: 20, bytes: 684 },
-      stats: { packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitterMs: 0 },
+      quality: null,
     },
   ])
   expect(of('b').map(({ type }) => type)).toEqual(['failed'])

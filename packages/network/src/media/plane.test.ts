@@ -138,7 +138,7 @@ test('carries a sentence from leg to leg as sound, and leaves nothing behind', a
   expect((await agent.talk('speaking')).wireMs).toBeGreaterThanOrEqual(0)
 
   const closed = await agent.close()
-  expect(closed.stats.packetsSent).toBeGreaterThan(50)
+  expect(closed.quality!.packetsSent).toBeGreaterThan(50)
   const { left, right } = readWav(await readFile(path))!
   expect(left.length).toBe(right.length)
   expect(closed.recording).toMatchObject({ path, durationMs: right.length / 8 })

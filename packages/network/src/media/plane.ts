@@ -30,7 +30,6 @@ const ENTRIES: PlaneEntries = {
   media: new URL('./worker.ts', import.meta.url),
   speech: new URL('../speech/worker.ts', import.meta.url),
 }
-const NO_STATS = { packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitterMs: 0 }
 
 /** The sources of the two kinds of worker thread; each runs from its built file. */
 export interface PlaneEntries {
@@ -190,7 +189,7 @@ class ThreadedPlane implements MediaPlane {
     this.#forget(legId, leg)
     if (!leg.opened) return
     const saved = recording || null
-    this.#listeners.tell({ type: 'closed', legId, recording: saved, stats: NO_STATS })
+    this.#listeners.tell({ type: 'closed', legId, recording: saved, quality: null })
   }
 
   async #saveRecording(path: string): Promise<RecordingFile | null> {

@@ -9,6 +9,7 @@ import type { Udp } from '../rtp/udp.ts'
 import type { SpeechService } from '../speech/port.ts'
 import type { Talk, TalkCommand, TalkOptions } from '../talk/port.ts'
 import type { MediaAgreement, MediaEvent, MediaPlaneOptions } from './port.ts'
+import { QualityWatch } from './quality-watch.ts'
 import { promptSpeech } from './prompt.ts'
 import type { TalkFactory } from './talk-factory.ts'
 
@@ -48,6 +49,7 @@ export class MediaSession {
   #expectingSinceMs: number | null = null
   #lostReported = false
   #lastHeardAt = 0
+  readonly #quality = new QualityWatch()
   #closed = false
 
   private constructor(
@@ -93,6 +95,7 @@ export class MediaSession {
   connect(agreement: MediaAgreement): void {
     if (this.#closed) return
     const { codec, payloadType, dtmfPayloadType, remote, direction } = agreement
+    this.#quality.codec = codec
     this.#stream.agree({
       law: codec,
       payloadType,
@@ -143,7 +146,8 @@ export class MediaSession {
     this.#talk.close()
     const [recording] = await Promise.all([this.#recorder?.close(), this.#stream.close()])
     const { legId } = this.#options
-    return { type: 'closed', legId, recording: recording ?? null, stats: this.#stream.stats }
+    const quality = this.#quality.whole(this.#stream.figures)
+    return { type: 'closed', legId, recording: recording ?? null, quality }
   }
 
   /** The boundary that keeps one leg's bug from the other legs of the worker. */
@@ -163,6 +167,7 @@ export class MediaSession {
     const right = this.#stream.turn(() => this.#talk.play(this.#deps.clock.now()))
     this.#recorder?.write(left, right)
     this.#watchSilence()
+    this.#watchQuality()
     return right === null && !this.#stream.sendingDigits
   }
 
@@ -188,6 +193,12 @@ export class MediaSession {
     this.#lastHeardAt = Math.max(this.#lastHeardAt, cameAt)
     this.#talk.hear(frame, this.#lastHeardAt)
     return frame
+  }
+
+  #watchQuality(): void {
+    if (!this.#quality.due()) return
+    const quality = this.#quality.interval(this.#stream.figures)
+    if (quality) this.#deps.onEvent({ type: 'quality', legId: this.#options.legId, quality })
   }
 
   #watchSilence(): void {
