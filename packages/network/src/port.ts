@@ -1,10 +1,12 @@
 // The port to the network plane: everything the control plane can ask of a phone network, and everything it can
 // learn from it. Plain serialisable messages about text and signalling. No audio type exists here, so none can cross.
+import type { PlaneLoad } from './media/load.ts'
 import type { MediaQuality } from './media/port.ts'
 import type { Voice } from './speech/port.ts'
 import type { TalkCommand, TalkEvent, TalkOptions } from './talk/port.ts'
 
 export type { Expect, HeardBasis, TalkCommand, TalkEvent, TalkOptions } from './talk/port.ts'
+export type { PlaneLoad, WorkerLoad } from './media/load.ts'
 export type { MediaQuality } from './media/port.ts'
 export type { Voice } from './speech/port.ts'
 
@@ -115,6 +117,8 @@ export interface Network {
   voices(): readonly Voice[]
   /** What a call would be heard with. */
   readonly recognizer: 'phrases' | 'free'
+  /** How busy it is; while it is overloaded, new calls are refused. */
+  readonly load: PlaneLoad
   /** Ends every leg and gives back every port, socket, timer and thread. */
   close(): Promise<void>
 }

@@ -1,6 +1,7 @@
 // A node in a simulated network, for tests: its carriers and phones are our own user agents, its media carries nothing.
 import { Ids, SimClock, assert, seededRandom, silentLog } from '@saperly/kernel'
 import type { Clock } from '@saperly/kernel'
+import type { PlaneLoad } from './media/load.ts'
 import type { MediaCommand, MediaEvent, MediaPlane } from './media/port.ts'
 import { createNode } from './node.ts'
 import type { NetworkNode } from './node.ts'
@@ -36,6 +37,8 @@ export class FakeMedia implements MediaPlane {
   get sessions(): number {
     return this.#recordTo.size
   }
+
+  load: PlaneLoad = { workers: [], overloaded: false }
 
   subscribe(legId: string, listener: (event: MediaEvent) => void): () => void {
     this.#listeners.set(legId, listener)

@@ -143,7 +143,7 @@ test('phrases of the list are recognised at 95 % or better', async () => {
     await line.close()
   }
   expect(said).toBeGreaterThanOrEqual(100)
-  expect(missed.length / said, missed.join('; ')).toBeLessThanOrEqual(0.05)
+  expect(missed.length > 0.05 * said ? missed : []).toEqual([])
 })
 
 /** How many samples of the sound are clicks. Voices have some of their own: the pulses of their glottis. */

@@ -132,6 +132,13 @@ test('carries a sentence from leg to leg as sound, and leaves nothing behind', a
   agent.speak(SENTENCE)
 
   const turn = await caller.talk('turn')
+  const { workers } = plane.load
+  expect(workers.map(({ legs }) => legs)).toEqual([1, 1])
+  for (const { packetsReceived, loopUse, slipP99Ms } of workers) {
+    expect(packetsReceived).toBeGreaterThan(50)
+    expect(loopUse).toBeGreaterThan(0)
+    expect(slipP99Ms).toBeGreaterThan(0)
+  }
   expect(turn).toMatchObject({ text: SENTENCE, noMatch: false, recognizer: 'free' })
   const spoke = await agent.talk('spoke')
   expect(spoke).toMatchObject({ outcome: 'played', heard: SENTENCE })

@@ -1,4 +1,5 @@
 // Messages between the SIP side (main thread) and the media workers. Plain data; audio stays in the workers.
+import type { PlaneLoad } from './load.ts'
 import type { QualityReport } from '../rtp/quality.ts'
 import type { TalkCommand, TalkEvent, TalkOptions } from '../talk/port.ts'
 
@@ -50,6 +51,8 @@ export interface MediaPlane {
   subscribe(legId: string, listener: (event: MediaEvent) => void): () => void
   /** Open sessions, for tests and capacity. */
   readonly sessions: number
+  /** How busy its workers are. New legs are not to be asked of one that is overloaded. */
+  readonly load: PlaneLoad
   close(): Promise<void>
 }
 

@@ -4,6 +4,7 @@ import { Recorder } from '../record/recorder.ts'
 import { silentFrame } from '../rtp/frame.ts'
 import type { Beat, Pacer } from '../rtp/pacer.ts'
 import type { PortPool } from '../rtp/ports.ts'
+import type { StreamFigures } from '../rtp/quality.ts'
 import { RtpStream } from '../rtp/stream.ts'
 import type { Udp } from '../rtp/udp.ts'
 import type { SpeechService } from '../speech/port.ts'
@@ -89,6 +90,10 @@ export class MediaSession {
 
   get port(): number {
     return this.#stream.port
+  }
+
+  get figures(): StreamFigures {
+    return this.#stream.figures
   }
 
   /** Starts the stream, or changes it. The media clock and the recording run from the first time on. */
