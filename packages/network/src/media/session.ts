@@ -2,6 +2,7 @@
 import type { Clock, Log, Random } from '@saperly/kernel'
 import { Recorder } from '../record/recorder.ts'
 import { silentFrame } from '../rtp/frame.ts'
+import { InbandDigits } from '../rtp/inband-digits.ts'
 import type { Beat, Pacer } from '../rtp/pacer.ts'
 import type { PortPool } from '../rtp/ports.ts'
 import type { StreamFigures } from '../rtp/quality.ts'
@@ -51,6 +52,8 @@ export class MediaSession {
   #lostReported = false
   #lastHeardAt = 0
   readonly #quality = new QualityWatch()
+  /** Listens for keys in the sound; null where the peer has a better way of telling them. */
+  #keysInSound: InbandDigits | null = null
   #closed = false
 
   private constructor(
@@ -101,6 +104,7 @@ export class MediaSession {
     if (this.#closed) return
     const { codec, payloadType, dtmfPayloadType, remote, direction } = agreement
     this.#quality.codec = codec
+    this.#keysInSound = dtmfPayloadType === null ? (this.#keysInSound ?? new InbandDigits()) : null
     this.#stream.agree({
       law: codec,
       payloadType,
@@ -126,8 +130,13 @@ export class MediaSession {
     this.#guard(() => this.#talk.command(command))
   }
 
-  /** A digit from the peer, by whatever way it came. */
+  /** A digit that the peer told, as an event or by its signalling: from now on its sound tells nothing new. */
   digit(digit: string): void {
+    this.#keysInSound = null
+    this.#pressed(digit)
+  }
+
+  #pressed(digit: string): void {
     this.#guard(() => this.#talk.digit(digit, this.#deps.clock.now()))
   }
 
@@ -188,7 +197,11 @@ export class MediaSession {
   #hear(): Int16Array {
     if (!this.#stream.receives) return this.#listenTo(silentFrame(), 0)
     const { recorded, heard } = this.#stream.hear()
-    for (const { frame, heldMs } of heard) this.#listenTo(frame, heldMs)
+    for (const { frame, heldMs } of heard) {
+      const digit = this.#keysInSound?.hear(frame) ?? null
+      if (digit !== null) this.#pressed(digit)
+      this.#listenTo(frame, heldMs)
+    }
     return recorded
   }
 
