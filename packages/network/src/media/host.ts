@@ -91,6 +91,7 @@ export class MediaHost {
     this.#closing = true
     for (const [legId, leg] of this.#legs) if (!leg.ending) this.#end(legId, leg)
     await Promise.all(this.#ends)
+    await this.#ports?.close()
   }
 
   #open(command: Open): void {
