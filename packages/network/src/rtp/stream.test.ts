@@ -5,6 +5,7 @@ import { encodeG711 } from '../codec/g711.ts'
 import { FRAME_SAMPLES } from './frame.ts'
 import { parseRtp, writeRtp, type RtpPacket } from './packet.ts'
 import { middleOfNtp, parseRtcp, writeRtcp, type RtcpPacket } from './rtcp.ts'
+import { REBIND_SILENCE_MS } from './source.ts'
 import { RtpStream, type StreamAgreement } from './stream.ts'
 import type { OnDatagram, Udp } from './udp.ts'
 
@@ -172,6 +173,31 @@ test('learns another source from three packets in a row, sends there, and forget
   stream.agree({ ...AGREED, remote: { ...PEER, port: 6002 } })
   stream.turn(silence)
   expect(wire.sent.at(-1)!).toMatchObject({ ...PEER, port: 6002 })
+})
+
+test('after a re-INVITE with another address the old one is a stranger, and the new one is learned', async () => {
+  const { wire, stream } = await setUp()
+  for (const i of [1, 2, 3]) wire.deliver(stream.port, packet(i))
+  const moved = { address: '127.0.0.5', port: 6100 }
+  const behindNat = { address: '127.0.0.6', port: 6200 }
+  stream.agree({ ...AGREED, remote: moved })
+  for (const i of [4, 5]) wire.deliver(stream.port, packet(i))
+  for (const i of [6, 7, 8]) wire.deliver(stream.port, packet(i), behindNat)
+  stream.turn(silence)
+  expect(wire.sent.at(-1)!).toMatchObject(behindNat)
+  wire.deliver(stream.port, packet(9))
+  expect(stream.figures.packetsReceived).toBe(4)
+})
+
+test('a peer whose NAT gives it another port goes on being heard, and is answered there', async () => {
+  const { wire, clock, stream } = await setUp()
+  for (const i of [1, 2, 3]) wire.deliver(stream.port, packet(i))
+  await clock.advance(REBIND_SILENCE_MS)
+  const moved = { ...PEER, port: 6666 }
+  for (const i of [4, 5, 6]) wire.deliver(stream.port, packet(i), moved)
+  expect(stream.figures.packetsReceived).toBe(4)
+  stream.turn(silence)
+  expect(wire.sent.at(-1)!).toMatchObject(moved)
 })
 
 test('reports every five seconds what was sent and received, and says goodbye', async () => {

@@ -176,8 +176,8 @@ export class RtpStream {
     const isTone = packet.payloadType === agreement.dtmfPayloadType
     const law = isTone ? null : lawOf(packet, agreement)
     if (!isTone && law === null && packet.payloadType !== COMFORT_NOISE) return
-    if (!this.#source!.accept(packet, address, port)) return
     const nowMs = this.#clock.monotonicMs()
+    if (!this.#source!.accept(packet, address, port, nowMs)) return
     this.#lastReceivedMs = nowMs
     this.#reception.count(packet, law ? nowMs : null)
     // What a held peer sends anyway must not wait here for the end of the hold.
