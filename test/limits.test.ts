@@ -237,3 +237,40 @@ describe('money in a call, in quick motion', () => {
     },
   )
 })
+
+describe('a network that is full', () => {
+  test('takes no call more, says when to try again, and costs nothing', async () => {
+    const clock = new SystemClock()
+    const network = new ScriptedNetwork(clock)
+    const world = await openWorld({ adapters: { clock }, network: async () => network })
+    const { api } = world
+    const line = await api.line()
+    await api.consent(line.numberId, RINGING)
+    const request = { fromNumberId: line.numberId, to: RINGING }
+    const worker = {
+      legs: 700,
+      loopUse: 0.75,
+      slipP50Ms: 1,
+      slipP99Ms: 12,
+      packetsSent: 1,
+      packetsReceived: 2,
+      packetsLost: 3,
+      packetsLate: 4,
+      framesConcealed: 5,
+    }
+    network.load = { workers: [worker], overloaded: true }
+    const refused = await api.post('/calls', request)
+    expect(refused).toMatchObject({ status: 503, body: { _tag: 'Unavailable' } })
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect((await api.get('/transactions')).body).toMatchObject([{ type: 'topup' }])
+    const metrics = await (await fetch(`${world.url}/metrics`)).text()
+    expect(metrics).toContain('saperly_media_overloaded 1\n')
+    expect(metrics).toContain('saperly_media_loop_use_ratio{worker="0"} 0.75\n')
+    expect(metrics).toContain('saperly_media_pacing_slip_p99_seconds{worker="0"} 0.012\n')
+    network.load = { workers: [worker], overloaded: false }
+    const placed = await api.post('/calls', request)
+    expect(placed.status).toBe(201)
+    await api.post(`/calls/${placed.body.id}/end`)
+    await world.close()
+  })
+})

@@ -1,6 +1,6 @@
 // A network without phones: whoever is called answers at once, says nothing, and hears everything out.
 import type { Clock } from '@saperly/kernel'
-import type { Network, NetworkCommand, NetworkEvent } from '@saperly/network'
+import type { Network, NetworkCommand, NetworkEvent, PlaneLoad } from '@saperly/network'
 
 const DIALOG = {
   callId: 'scripted',
@@ -17,6 +17,7 @@ const DIALOG = {
 
 export class ScriptedNetwork implements Network {
   readonly recognizer = 'free'
+  load: PlaneLoad = { workers: [], overloaded: false }
   readonly #clock: Clock
   readonly #listeners: ((event: NetworkEvent) => void)[] = []
   readonly #answeredAt = new Map<string, number>()

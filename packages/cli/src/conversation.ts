@@ -70,6 +70,11 @@ function told(event: CallEvent): ['agent' | 'caller' | 'call', string] {
       return ['call', `sounds like: ${event.data.verdict}`]
     case 'funds_low':
       return ['call', `funds for ${Math.floor(event.data.secondsLeft)} s more`]
+    case 'quality': {
+      const { mos, lossInPercent, jitterMs } = event.data
+      const sound = mos === null ? 'nothing was heard' : `sounds like ${mos.toFixed(1)} of 4.5`
+      return ['call', `${sound}, ${lossInPercent} % lost, jitter ${Math.round(jitterMs)} ms`]
+    }
     case 'ended': {
       const { status, hangupCause, durationSec, costCents } = event.data
       const cause = hangupCause === null ? '' : ` (${hangupCause})`

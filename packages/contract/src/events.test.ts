@@ -53,6 +53,7 @@ describe('the timeline', () => {
       'transfer',
       'machine',
       'funds_low',
+      'quality',
       'ended',
     ])
   })

@@ -5,6 +5,7 @@ import type { Leg, LegParts } from './leg/leg.ts'
 import { OutgoingLeg } from './leg/outgoing.ts'
 import type { Route } from './leg/outgoing.ts'
 import type { MediaPlane } from './media/port.ts'
+import type { PlaneLoad } from './media/load.ts'
 import type { Environment, Network, NetworkCommand, NetworkEvent, Voice } from './port.ts'
 import { SANDBOX_CALL_HEADER } from './sandbox/port.ts'
 import type { Sandbox } from './sandbox/port.ts'
@@ -25,6 +26,8 @@ export const MAX_LEGS = 5_000
 export const LEGS_CLOSE_LIMIT_MS = 5_000
 /** Calls that sandbox phones were told to place and haven't yet; beyond it the oldest is forgotten. */
 const MAX_EXPECTED = 1_000
+/** When a caller who was refused because everything is busy may try again, seconds. */
+const RETRY_AFTER_SEC = 10
 const CLOSE_POLL_MS = 10
 
 export interface NodeOptions {
@@ -110,6 +113,15 @@ class SipNode implements NetworkNode {
     return { legs: this.#legs.size, transactions, dialogs }
   }
 
+  get load(): PlaneLoad {
+    return this.#options.media.load
+  }
+
+  /** A call more would be at the cost of those that there are. */
+  get #full(): boolean {
+    return this.#legs.size >= MAX_LEGS || this.load.overloaded
+  }
+
   voices(): readonly Voice[] {
     return this.#options.voices
   }
@@ -152,7 +164,7 @@ class SipNode implements NetworkNode {
   #dial(command: Dial): void {
     const { callId } = command
     if (this.#legs.has(callId)) return this.#options.log.warn('node.dialled_twice', { callId })
-    if (this.#legs.size >= MAX_LEGS) return this.#refuseDial(callId)
+    if (this.#full) return this.#refuseDial(callId)
     const routes =
       command.environment === 'test'
         ? this.#sandboxRoutes(command)
@@ -243,7 +255,8 @@ class SipNode implements NetworkNode {
 
   #onCall(call: IncomingCall): void {
     const origin = this.#originOf(call.source)
-    if (!origin || this.#closing || this.#legs.size >= MAX_LEGS) return call.reject(503)
+    if (!origin || this.#closing) return call.reject(503)
+    if (this.#full) return call.rejectForNow(RETRY_AFTER_SEC)
     const to = numberOf(call.requestUri)
     if (to === null) return call.reject(484)
     const callId = this.#takeExpected(call, origin.environment) ?? this.#options.ids.next('call')

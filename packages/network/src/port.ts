@@ -1,9 +1,13 @@
 // The port to the network plane: everything the control plane can ask of a phone network, and everything it can
 // learn from it. Plain serialisable messages about text and signalling. No audio type exists here, so none can cross.
+import type { PlaneLoad } from './media/load.ts'
+import type { MediaQuality } from './media/port.ts'
 import type { Voice } from './speech/port.ts'
 import type { TalkCommand, TalkEvent, TalkOptions } from './talk/port.ts'
 
 export type { Expect, HeardBasis, TalkCommand, TalkEvent, TalkOptions } from './talk/port.ts'
+export type { PlaneLoad, WorkerLoad } from './media/load.ts'
+export type { MediaQuality } from './media/port.ts'
 export type { Voice } from './speech/port.ts'
 
 export type Environment = 'test' | 'live'
@@ -90,6 +94,8 @@ export type NetworkEvent =
   | (Leg & { type: 'transferAccepted' })
   | (Leg & { type: 'transferred'; sipCode: number })
   | (Leg & { type: 'transferFailed'; reason: string; sipCode: number | null })
+  /** How the leg sounds: when that has changed noticeably, and before `ended` over the whole call. */
+  | (Leg & { type: 'quality'; quality: MediaQuality })
   /** Always before `ended`. */
   | (Leg & { type: 'recordingSaved'; path: string; durationMs: number })
   /** Last event of a call, exactly once. `measuredMs`: from answer to hang-up, null when never answered. */
@@ -111,6 +117,8 @@ export interface Network {
   voices(): readonly Voice[]
   /** What a call would be heard with. */
   readonly recognizer: 'phrases' | 'free'
+  /** How busy it is; while it is overloaded, new calls are refused. */
+  readonly load: PlaneLoad
   /** Ends every leg and gives back every port, socket, timer and thread. */
   close(): Promise<void>
 }

@@ -1,6 +1,7 @@
 // A node in a simulated network, for tests: its carriers and phones are our own user agents, its media carries nothing.
 import { Ids, SimClock, assert, seededRandom, silentLog } from '@saperly/kernel'
 import type { Clock } from '@saperly/kernel'
+import type { PlaneLoad } from './media/load.ts'
 import type { MediaCommand, MediaEvent, MediaPlane } from './media/port.ts'
 import { createNode } from './node.ts'
 import type { NetworkNode } from './node.ts'
@@ -37,6 +38,8 @@ export class FakeMedia implements MediaPlane {
     return this.#recordTo.size
   }
 
+  load: PlaneLoad = { workers: [], overloaded: false }
+
   subscribe(legId: string, listener: (event: MediaEvent) => void): () => void {
     this.#listeners.set(legId, listener)
     return () => this.#listeners.delete(legId)
@@ -53,8 +56,7 @@ export class FakeMedia implements MediaPlane {
       const path = this.#recordTo.get(legId) ?? null
       this.#recordTo.delete(legId)
       const recording = path === null ? null : { path, durationMs: 5, bytes: 80 }
-      const stats = { packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitterMs: 0 }
-      this.tell({ type: 'closed', legId, recording, stats })
+      this.tell({ type: 'closed', legId, recording, quality: null })
     }
   }
 

@@ -24,6 +24,7 @@ import { Timeline } from './call/timeline.ts'
 import type { Config } from './config.ts'
 import { RateDeck } from './ledger/rate.ts'
 import { openLog } from './log.ts'
+import { networkFigures } from './api/network-figures.ts'
 import { addressPolicy } from './outbound/address.ts'
 import { Dialler } from './outbound/dialler.ts'
 import { openKey, SecretBox } from './secrets/box.ts'
@@ -150,7 +151,11 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       log,
       voices: () => network.voices(),
       publicUrl: () => url,
-      liveStats: () => ({ manual_sockets: sockets.open, outbound_requests: dialler.open }),
+      liveStats: () => ({
+        manual_sockets: sockets.open,
+        outbound_requests: dialler.open,
+        ...networkFigures(network.load),
+      }),
       manualEnded: (connectionId) => sockets.disconnect(connectionId),
       afterCommit: emitted,
     })

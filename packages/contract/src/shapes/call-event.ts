@@ -14,7 +14,13 @@ export type MachineVerdict = (typeof machineVerdicts)[number]
 export const brainKinds = ['hosted', 'manual', 'demo'] as const
 export type BrainKind = (typeof brainKinds)[number]
 
+/** An event of the timeline tells of a while that sounded otherwise than before, and one at the end of the whole call. */
+export const qualitySpans = ['interval', 'call'] as const
+
 const milliseconds = z.number().min(0)
+const percent = z.number().min(0).max(100)
+/** Estimated mean opinion score. */
+const mos = z.number().min(1).max(4.5)
 
 /** Where the time went from the caller's last word to the first word of the answer, in milliseconds. */
 export const LatencyMs = z.object({
@@ -68,6 +74,22 @@ export const callEventData = {
   }),
   machine: z.object({ verdict: z.enum(machineVerdicts), confidence: z.number() }),
   funds_low: z.object({ secondsLeft: z.number() }),
+  quality: z.object({
+    span: z.enum(qualitySpans).describe('The ten seconds before, or the whole call.'),
+    codec: z.string(),
+    packetsSent: count,
+    packetsReceived: count,
+    packetsLost: count,
+    packetsLate: count.describe('Received, but too late to be played.'),
+    framesConcealed: count.describe('Pieces of 20 ms that were made up for what was missing.'),
+    lossInPercent: percent,
+    lossOutPercent: percent.nullable().describe('As the far side reports it; null: it did not.'),
+    jitterMs: milliseconds,
+    jitterOutMs: milliseconds.nullable(),
+    roundTripMs: milliseconds.nullable(),
+    mos: mos.nullable().describe('How the far side is heard (E-model); null: nothing came.'),
+    mosOut: mos.nullable().describe('How the far side hears us; null where it reports nothing.'),
+  }),
   ended: z.object({
     status: z.enum(callStatuses),
     hangupCause: z.enum(hangupCauses).nullable(),

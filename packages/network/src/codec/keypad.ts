@@ -1,10 +1,10 @@
 // The two tones of a telephone key, for peers that know no telephone events (ITU-T Q.23).
 import { SAMPLE_RATE } from '../rtp/frame.ts'
 
-const ROWS_HZ = [697, 770, 852, 941]
-const COLUMNS_HZ = [1209, 1336, 1477, 1633]
+export const ROWS_HZ: readonly number[] = [697, 770, 852, 941]
+export const COLUMNS_HZ: readonly number[] = [1209, 1336, 1477, 1633]
 /** Event codes of RFC 4733 as they lie on the keypad, row by row. */
-const KEYPAD = [1, 2, 3, 12, 4, 5, 6, 13, 7, 8, 9, 14, 10, 0, 11, 15]
+export const KEYPAD: readonly number[] = [1, 2, 3, 12, 4, 5, 6, 13, 7, 8, 9, 14, 10, 0, 11, 15]
 /** Each tone about -9 dBm0, well below clipping together. */
 const AMPLITUDE = 7000
 

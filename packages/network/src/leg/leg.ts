@@ -61,6 +61,7 @@ export class LegEnd {
     this.media = new LegMedia(parts, callId, {
       // What is cut off by the end is still told: the last words were heard.
       onTalk: (event) => this.tell({ callId, ...event }),
+      onQuality: (quality) => this.tell({ callId, type: 'quality', quality }),
       onLost: (reason) => {
         if (this.living) onLost(reason)
       },

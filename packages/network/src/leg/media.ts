@@ -1,6 +1,12 @@
 // The media of one leg: opened, connected and closed once each, as seen from the signalling side.
 import type { Clock, Log } from '@saperly/kernel'
-import type { MediaAgreement, MediaEvent, MediaPlane, RecordingFile } from '../media/port.ts'
+import type {
+  MediaAgreement,
+  MediaEvent,
+  MediaPlane,
+  MediaQuality,
+  RecordingFile,
+} from '../media/port.ts'
 import { Timers } from '../sip/machine.ts'
 import type { TalkCommand, TalkEvent, TalkOptions } from '../talk/port.ts'
 
@@ -9,6 +15,8 @@ export const MEDIA_ANSWER_LIMIT_MS = 10_000
 
 export interface LegMediaOwner {
   onTalk(event: TalkEvent): void
+  /** How the leg sounds; not everybody asks. */
+  onQuality?(quality: MediaQuality): void
   /** Nothing is heard from the peer any more, or the media plane lost the leg. */
   onLost(reason: string): void
 }
@@ -93,7 +101,10 @@ export class LegMedia {
       case 'mediaLost':
         if (this.#state === 'open') this.#owner.onLost('nothing was heard from the peer')
         return
+      case 'quality':
+        return this.#owner.onQuality?.(event.quality)
       case 'closed':
+        if (event.quality) this.#owner.onQuality?.(event.quality)
         this.#recording = event.recording
         return this.#settle()
     }

@@ -4,6 +4,7 @@ import { Pacer } from '../rtp/pacer.ts'
 import { PortPool, type PortRange } from '../rtp/ports.ts'
 import type { Udp } from '../rtp/udp.ts'
 import type { SpeechService } from '../speech/port.ts'
+import { addFigures, NO_TOTALS, workerLoad, type WorkerLoad } from './load.ts'
 import type { MediaCommand, MediaEvent, MediaPlaneOptions } from './port.ts'
 import { MediaSession, type SessionDeps } from './session.ts'
 import type { TalkFactory } from './talk-factory.ts'
@@ -45,6 +46,8 @@ export class MediaHost {
   readonly #ports: PortPool | null
   readonly #legs = new Map<string, Leg>()
   readonly #ends = new Set<Promise<void>>()
+  /** Of the legs that have gone. */
+  #past = NO_TOTALS
   #closing = false
 
   constructor(options: HostOptions, deps: HostDeps) {
@@ -56,6 +59,15 @@ export class MediaHost {
 
   get sessions(): number {
     return this.#legs.size
+  }
+
+  /** Its load since the last time this was asked; `loopUse` is the thread's to know. */
+  load(loopUse: number): WorkerLoad {
+    let totals = this.#past
+    for (const { session } of this.#legs.values()) {
+      if (session) totals = addFigures(totals, session.figures)
+    }
+    return workerLoad(this.#legs.size, loopUse, this.#pacer.slip.window(), totals)
   }
 
   /** Carries out one command. Commands for a leg that isn't there (any more) are ignored. */
@@ -79,6 +91,7 @@ export class MediaHost {
     this.#closing = true
     for (const [legId, leg] of this.#legs) if (!leg.ending) this.#end(legId, leg)
     await Promise.all(this.#ends)
+    await this.#ports?.close()
   }
 
   #open(command: Open): void {
@@ -116,6 +129,7 @@ export class MediaHost {
     // Opening failed: `failed` was this leg's last event.
     if (leg.session === null) return
     const closed = await leg.session.close()
+    this.#past = addFigures(this.#past, leg.session.figures)
     this.#legs.delete(legId)
     this.#deps.emit(closed)
   }

@@ -145,8 +145,8 @@ test.each(['PCMU', 'PCMA'] as const)('two legs hear and record each other (%s)',
   const closed = await world.event('a', 'closed')
   await world.close()
   expect(a.closed && b.closed).toBe(true)
-  expect(closed.stats.packetsSent).toBeGreaterThan(40)
-  expect(closed.stats.packetsReceived).toBeGreaterThan(40)
+  expect(closed.quality!.packetsSent).toBeGreaterThan(40)
+  expect(closed.quality!.packetsReceived).toBeGreaterThan(40)
   const { left, right } = readWav(await readFile(paths[0]))!
   expect(left.length).toBe(right.length)
   expect((left.length / 8) * 1).toBe(closed.recording!.durationMs)
@@ -165,6 +165,29 @@ test('digits arrive once each, and the sender is told', async () => {
   await until(() => world.talks[1]!.digits.length >= 3)
   await world.close()
   expect(world.talks[1]!.digits).toEqual(['1', '#', 'D'])
+})
+
+test('digits are heard in the sound where no events were agreed on, and only there', async () => {
+  const world = new World()
+  const [portA, portB] = [await world.open('a'), await world.open('b')]
+  const [a, b] = world.talks as [FakeTalk, FakeTalk]
+  world.connect('a', portB, { dtmfPayloadType: null })
+  world.connect('b', portA, { dtmfPayloadType: null })
+  const press = async (digits: string): Promise<void> => {
+    const seen = world.events.length
+    world.plane.post({ type: 'talk', legId: 'a', command: { type: 'sendDigits', digits } })
+    await until(() => world.events.slice(seen).some(({ type }) => type === 'talk'))
+    const turns = b.times.length
+    await until(() => b.times.length > turns + 10)
+  }
+  await press('1w#D55')
+  expect(b.digits).toEqual(['1', '#', 'D', '5', '5'])
+  // A peer that tells events may send the tone too: that would be the same key twice.
+  world.connect('b', portA)
+  await press('7')
+  expect(b.digits).toHaveLength(5)
+  expect(a.digits).toEqual([])
+  await world.close()
 })
 
 test('nothing is sent while held, and sound goes on after', async () => {

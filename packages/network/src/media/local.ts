@@ -46,6 +46,10 @@ export function createLocalMediaPlane(
     get sessions() {
       return host.sessions
     },
+    /** One thread does everything here, and tells nothing of its event loop. */
+    get load() {
+      return { workers: [host.load(0)], overloaded: false }
+    },
     close: () => (closed ??= host.close().then(() => speech.close())),
   }
 }

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Log, LogFields } from '@saperly/kernel'
 import type { HostOptions } from './host.ts'
+import type { WorkerLoad } from './load.ts'
 import type { MediaCommand, MediaEvent, MediaPlaneOptions } from './port.ts'
 
 /** The `workerData` of a media worker. */
@@ -19,7 +20,11 @@ export type ToMediaWorker =
   /** Ends every leg; the thread then exits. */
   | { type: 'close' }
 
-export type FromMediaWorker = { type: 'event'; event: MediaEvent } | LogMessage
+export type FromMediaWorker =
+  | { type: 'event'; event: MediaEvent }
+  /** About once a second. */
+  | { type: 'load'; load: WorkerLoad }
+  | LogMessage
 
 export type ToSpeechWorker = { type: 'connect'; port: MessagePort }
 

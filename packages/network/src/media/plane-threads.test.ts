@@ -31,6 +31,8 @@ const media = `
   import { parentPort, threadId, workerData } from 'node:worker_threads'
   let speech = 0
   const tell = (event) => parentPort.postMessage({ type: 'event', event })
+  const load = { legs: 700, loopUse: 0.9, slipP50Ms: 1, slipP99Ms: 2 }
+  const strain = () => { for (let i = 0; i < 3; i++) parentPort.postMessage({ type: 'load', load }) }
   parentPort.on('message', (message) => {
     if (message.type === 'speech') speech++
     if (message.type === 'close') parentPort.close()
@@ -39,7 +41,8 @@ const media = `
     if (address === 'crash') throw new Error('boom')
     if (address === 'speech') tell({ type: 'opened', legId, port: speech, recognizer: 'free' })
     else if (type === 'open') tell({ type: 'opened', legId, port: threadId, recognizer: 'free' })
-    if (type === 'close') tell({ type: 'closed', legId, recording: null, stats: null })
+    if (address === 'strain') strain()
+    if (type === 'close') tell({ type: 'closed', legId, recording: null, quality: null })
   })`
 const speech = `
   import { parentPort } from 'node:worker_threads'
@@ -111,7 +114,7 @@ test('a thread that crashes loses its legs, saves their recordings, and is repla
       type: 'closed',
       legId: 'a',
       recording: { path, durationMs: 20, bytes: 684 },
-      stats: { packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitterMs: 0 },
+      quality: null,
     },
   ])
   expect(of('b').map(({ type }) => type)).toEqual(['failed'])
@@ -145,5 +148,25 @@ test('when the speech thread crashes the media threads get another, so often and
   await until(() => of('a').length === 1)
   expect(of('a')[0]).toMatchObject({ type: 'opened', port: 6 })
   expect(new Set(faults)).toEqual(new Set(['media.speech_crashed']))
+  await plane.close()
+})
+
+test('a plane is overloaded when each of its threads is, and spares those that are', async () => {
+  const { plane, open, of } = setUp()
+  open('a', 'strain')
+  await until(() => plane.load.workers.length === 1)
+  expect(plane.load).toMatchObject({ overloaded: false, workers: [{ loopUse: 0.9 }] })
+  // The other thread gets them all, though it has more legs by now.
+  const ports: unknown[] = []
+  for (const legId of ['b', 'c', 'd']) {
+    open(legId)
+    await until(() => of(legId).length > 0)
+    ports.push(of(legId)[0])
+  }
+  const [first] = ports as [{ port: number }]
+  expect(ports).toMatchObject([first, first, first].map(({ port }) => ({ port })))
+  open('e', 'strain')
+  await until(() => plane.load.overloaded)
+  expect(plane.load.workers).toHaveLength(2)
   await plane.close()
 })

@@ -132,13 +132,20 @@ test('carries a sentence from leg to leg as sound, and leaves nothing behind', a
   agent.speak(SENTENCE)
 
   const turn = await caller.talk('turn')
+  const { workers } = plane.load
+  expect(workers.map(({ legs }) => legs)).toEqual([1, 1])
+  for (const { packetsReceived, loopUse, slipP99Ms } of workers) {
+    expect(packetsReceived).toBeGreaterThan(50)
+    expect(loopUse).toBeGreaterThan(0)
+    expect(slipP99Ms).toBeGreaterThan(0)
+  }
   expect(turn).toMatchObject({ text: SENTENCE, noMatch: false, recognizer: 'free' })
   const spoke = await agent.talk('spoke')
   expect(spoke).toMatchObject({ outcome: 'played', heard: SENTENCE })
   expect((await agent.talk('speaking')).wireMs).toBeGreaterThanOrEqual(0)
 
   const closed = await agent.close()
-  expect(closed.stats.packetsSent).toBeGreaterThan(50)
+  expect(closed.quality!.packetsSent).toBeGreaterThan(50)
   const { left, right } = readWav(await readFile(path))!
   expect(left.length).toBe(right.length)
   expect(closed.recording).toMatchObject({ path, durationMs: right.length / 8 })

@@ -4,6 +4,7 @@ import type { Clock, Fault, Log, Random } from '@saperly/kernel'
 import { repairWav, wavDurationMs, WAV_HEADER_BYTES } from '../record/wav.ts'
 import { slicePorts } from '../rtp/ports.ts'
 import { LegListeners } from './listeners.ts'
+import type { PlaneLoad, WorkerLoad } from './load.ts'
 import {
   writeMessage,
   type FromMediaWorker,
@@ -21,6 +22,7 @@ import type {
   RecordingFile,
 } from './port.ts'
 import { recognizerOf } from '../speech/catalogue.ts'
+import { OverloadWatch } from './overload.ts'
 import { Thread } from './thread.ts'
 
 /** A thread that crashes more often than this in a minute is not started again. */
@@ -30,7 +32,6 @@ const ENTRIES: PlaneEntries = {
   media: new URL('./worker.ts', import.meta.url),
   speech: new URL('../speech/worker.ts', import.meta.url),
 }
-const NO_STATS = { packetsSent: 0, packetsReceived: 0, packetsLost: 0, jitterMs: 0 }
 
 /** The sources of the two kinds of worker thread; each runs from its built file. */
 export interface PlaneEntries {
@@ -59,6 +60,9 @@ interface MediaWorker {
   readonly restarts: RestartLimit
   /** Null when it has crashed too often. */
   thread: MediaThread | null
+  /** What it last said of itself; null before the first time. */
+  load: WorkerLoad | null
+  overload: OverloadWatch
 }
 
 /** Starts the threads of a media plane. `close` joins them all. */
@@ -97,13 +101,28 @@ class ThreadedPlane implements MediaPlane {
         recognizer: recognizerOf(options.engine),
         timeouts: { firstPacketTimeoutMs, packetTimeoutMs },
       }
-      return { data, legs: new Map(), restarts: new RestartLimit(deps.clock), thread: null }
+      return {
+        data,
+        legs: new Map(),
+        restarts: new RestartLimit(deps.clock),
+        thread: null,
+        load: null,
+        overload: new OverloadWatch(),
+      }
     })
     for (const worker of this.#workers) this.#startMedia(worker)
   }
 
   get sessions(): number {
     return this.#legs.size
+  }
+
+  get load(): PlaneLoad {
+    const alive = this.#workers.filter(({ thread }) => thread !== null)
+    return {
+      workers: this.#workers.flatMap(({ load }) => load ?? []),
+      overloaded: alive.length > 0 && alive.every(({ overload }) => overload.overloaded),
+    }
   }
 
   post(command: MediaCommand): void {
@@ -132,11 +151,14 @@ class ThreadedPlane implements MediaPlane {
     await Promise.all(this.#repairs)
   }
 
-  /** Gives a new leg to the worker with the fewest; null when it was refused. */
+  /** Gives a new leg to the worker with the fewest, one that isn't overloaded if there is; null when it was refused. */
   #place(command: MediaCommand & { type: 'open' }): MediaWorker | null {
     const { legId, recordTo } = command
     const alive = this.#workers.filter((worker) => worker.thread !== null)
-    const worker = alive.sort((a, b) => a.legs.size - b.legs.size)[0]
+    const worker = alive.sort(
+      (a, b) =>
+        Number(a.overload.overloaded) - Number(b.overload.overloaded) || a.legs.size - b.legs.size,
+    )[0]
     if (worker === undefined || this.#closed || this.#legs.has(legId)) {
       const reason = this.#legs.has(legId) ? 'leg_exists' : 'media_unavailable'
       queueMicrotask(() => this.#listeners.tell({ type: 'failed', legId, reason }))
@@ -158,6 +180,16 @@ class ThreadedPlane implements MediaPlane {
     this.#listeners.tell(event)
   }
 
+  #onLoad(worker: MediaWorker, load: WorkerLoad): void {
+    const before = worker.overload.overloaded
+    worker.load = load
+    worker.overload.look(load)
+    if (worker.overload.overloaded === before) return
+    const { legs, loopUse, slipP99Ms } = load
+    const event = before ? 'media.relieved' : 'media.overloaded'
+    this.#deps.log.warn(event, { legs, loopUse, slipP99Ms })
+  }
+
   #forget(legId: string, leg: Leg): void {
     this.#legs.delete(legId)
     leg.worker.legs.delete(legId)
@@ -166,8 +198,11 @@ class ThreadedPlane implements MediaPlane {
   #startMedia(worker: MediaWorker): void {
     const { log } = this.#deps
     worker.thread = new Thread(this.#entries.media, worker.data, {
-      message: (message) =>
-        message.type === 'log' ? writeMessage(log, message) : this.#onEvent(message.event),
+      message: (message) => {
+        if (message.type === 'log') writeMessage(log, message)
+        else if (message.type === 'load') this.#onLoad(worker, message.load)
+        else this.#onEvent(message.event)
+      },
       crash: (fault) => this.#onMediaCrash(worker, fault),
     })
     this.#connectSpeech(worker.thread)
@@ -177,6 +212,8 @@ class ThreadedPlane implements MediaPlane {
   #onMediaCrash(worker: MediaWorker, fault: Fault): void {
     this.#deps.log.error('media.worker_crashed', { legs: worker.legs.size }, fault)
     worker.thread = null
+    worker.load = null
+    worker.overload = new OverloadWatch()
     for (const [legId, leg] of worker.legs) {
       this.#listeners.tell({ type: 'failed', legId, reason: 'media_worker_crashed' })
       const end = this.#endCrashed(legId, leg).finally(() => this.#repairs.delete(end))
@@ -190,7 +227,7 @@ class ThreadedPlane implements MediaPlane {
     this.#forget(legId, leg)
     if (!leg.opened) return
     const saved = recording || null
-    this.#listeners.tell({ type: 'closed', legId, recording: saved, stats: NO_STATS })
+    this.#listeners.tell({ type: 'closed', legId, recording: saved, quality: null })
   }
 
   async #saveRecording(path: string): Promise<RecordingFile | null> {

@@ -1,4 +1,6 @@
 // Messages between the SIP side (main thread) and the media workers. Plain data; audio stays in the workers.
+import type { PlaneLoad } from './load.ts'
+import type { QualityReport } from '../rtp/quality.ts'
 import type { TalkCommand, TalkEvent, TalkOptions } from '../talk/port.ts'
 
 /** What two sides agreed on for one leg (or changed by re-INVITE). */
@@ -21,11 +23,9 @@ export type MediaCommand =
   /** Ends the leg; answered by `closed`. Its ports drain before they are reused. */
   | { type: 'close'; legId: string }
 
-export interface MediaStats {
-  packetsSent: number
-  packetsReceived: number
-  packetsLost: number
-  jitterMs: number
+/** How a leg sounded: over the last interval, or over the whole call. */
+export interface MediaQuality extends QualityReport {
+  span: 'interval' | 'call'
 }
 
 export interface RecordingFile {
@@ -40,7 +40,10 @@ export type MediaEvent =
   | { type: 'talk'; legId: string; event: TalkEvent }
   /** Nothing received for the media timeout. */
   | { type: 'mediaLost'; legId: string; silentMs: number }
-  | { type: 'closed'; legId: string; recording: RecordingFile | null; stats: MediaStats }
+  /** The quality has changed by a class since it was last told (looked at every 10 s). */
+  | { type: 'quality'; legId: string; quality: MediaQuality }
+  /** `quality` of the whole call; null when nothing was ever sent or received. */
+  | { type: 'closed'; legId: string; recording: RecordingFile | null; quality: MediaQuality | null }
 
 /** The media plane of one node: sessions spread over worker threads. */
 export interface MediaPlane {
@@ -48,6 +51,8 @@ export interface MediaPlane {
   subscribe(legId: string, listener: (event: MediaEvent) => void): () => void
   /** Open sessions, for tests and capacity. */
   readonly sessions: number
+  /** How busy its workers are. New legs are not to be asked of one that is overloaded. */
+  readonly load: PlaneLoad
   close(): Promise<void>
 }
 

@@ -2,13 +2,16 @@
 import type { Clock, Log, Random } from '@saperly/kernel'
 import { Recorder } from '../record/recorder.ts'
 import { silentFrame } from '../rtp/frame.ts'
+import { InbandDigits } from '../rtp/inband-digits.ts'
 import type { Beat, Pacer } from '../rtp/pacer.ts'
 import type { PortPool } from '../rtp/ports.ts'
+import type { StreamFigures } from '../rtp/quality.ts'
 import { RtpStream } from '../rtp/stream.ts'
 import type { Udp } from '../rtp/udp.ts'
 import type { SpeechService } from '../speech/port.ts'
 import type { Talk, TalkCommand, TalkOptions } from '../talk/port.ts'
 import type { MediaAgreement, MediaEvent, MediaPlaneOptions } from './port.ts'
+import { QualityWatch } from './quality-watch.ts'
 import { promptSpeech } from './prompt.ts'
 import type { TalkFactory } from './talk-factory.ts'
 
@@ -48,6 +51,9 @@ export class MediaSession {
   #expectingSinceMs: number | null = null
   #lostReported = false
   #lastHeardAt = 0
+  readonly #quality = new QualityWatch()
+  /** Listens for keys in the sound; null where the peer has a better way of telling them. */
+  #keysInSound: InbandDigits | null = null
   #closed = false
 
   private constructor(
@@ -89,10 +95,16 @@ export class MediaSession {
     return this.#stream.port
   }
 
+  get figures(): StreamFigures {
+    return this.#stream.figures
+  }
+
   /** Starts the stream, or changes it. The media clock and the recording run from the first time on. */
   connect(agreement: MediaAgreement): void {
     if (this.#closed) return
     const { codec, payloadType, dtmfPayloadType, remote, direction } = agreement
+    this.#quality.codec = codec
+    this.#keysInSound = dtmfPayloadType === null ? (this.#keysInSound ?? new InbandDigits()) : null
     this.#stream.agree({
       law: codec,
       payloadType,
@@ -118,8 +130,13 @@ export class MediaSession {
     this.#guard(() => this.#talk.command(command))
   }
 
-  /** A digit from the peer, by whatever way it came. */
+  /** A digit that the peer told, as an event or by its signalling: from now on its sound tells nothing new. */
   digit(digit: string): void {
+    this.#keysInSound = null
+    this.#pressed(digit)
+  }
+
+  #pressed(digit: string): void {
     this.#guard(() => this.#talk.digit(digit, this.#deps.clock.now()))
   }
 
@@ -143,7 +160,8 @@ export class MediaSession {
     this.#talk.close()
     const [recording] = await Promise.all([this.#recorder?.close(), this.#stream.close()])
     const { legId } = this.#options
-    return { type: 'closed', legId, recording: recording ?? null, stats: this.#stream.stats }
+    const quality = this.#quality.whole(this.#stream.figures)
+    return { type: 'closed', legId, recording: recording ?? null, quality }
   }
 
   /** The boundary that keeps one leg's bug from the other legs of the worker. */
@@ -163,6 +181,7 @@ export class MediaSession {
     const right = this.#stream.turn(() => this.#talk.play(this.#deps.clock.now()))
     this.#recorder?.write(left, right)
     this.#watchSilence()
+    this.#watchQuality()
     return right === null && !this.#stream.sendingDigits
   }
 
@@ -178,7 +197,11 @@ export class MediaSession {
   #hear(): Int16Array {
     if (!this.#stream.receives) return this.#listenTo(silentFrame(), 0)
     const { recorded, heard } = this.#stream.hear()
-    for (const { frame, heldMs } of heard) this.#listenTo(frame, heldMs)
+    for (const { frame, heldMs } of heard) {
+      const digit = this.#keysInSound?.hear(frame) ?? null
+      if (digit !== null) this.#pressed(digit)
+      this.#listenTo(frame, heldMs)
+    }
     return recorded
   }
 
@@ -188,6 +211,12 @@ export class MediaSession {
     this.#lastHeardAt = Math.max(this.#lastHeardAt, cameAt)
     this.#talk.hear(frame, this.#lastHeardAt)
     return frame
+  }
+
+  #watchQuality(): void {
+    if (!this.#quality.due()) return
+    const quality = this.#quality.interval(this.#stream.figures)
+    if (quality) this.#deps.onEvent({ type: 'quality', legId: this.#options.legId, quality })
   }
 
   #watchSilence(): void {

@@ -1,6 +1,7 @@
 // The entry of a media worker thread: a media host with the machine's clock, sockets and randomness.
+import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
-import { assert, SystemClock, systemRandom } from '@saperly/kernel'
+import { assert, SystemClock, systemRandom, type Timer } from '@saperly/kernel'
 import { systemUdp } from '../rtp/udp.ts'
 import { createRemoteSpeech } from '../speech/remote.ts'
 import { MediaHost } from './host.ts'
@@ -22,6 +23,11 @@ const clock = new SystemClock()
 const log = messageLog(post)
 warmUp(clock, systemRandom)
 
+/** How often the plane hears how busy this worker is. */
+const LOAD_INTERVAL_MS = 1000
+let loadTimer: Timer | null = null
+let loopBefore = performance.eventLoopUtilization()
+
 /** Exists from the first message on, which brings the way to the speech worker. */
 let running: { speech: SpeechLink; host: MediaHost } | null = null
 
@@ -35,11 +41,21 @@ function start(speech: SpeechLink): { speech: SpeechLink; host: MediaHost } {
     createTalk: talkFactory(data.engine),
     emit: (event) => post({ type: 'event', event }),
   })
+  loadTimer = clock.schedule(LOAD_INTERVAL_MS, () => reportLoad(host))
   return { speech, host }
+}
+
+function reportLoad(host: MediaHost): void {
+  const loop = performance.eventLoopUtilization()
+  const { utilization } = performance.eventLoopUtilization(loop, loopBefore)
+  loopBefore = loop
+  post({ type: 'load', load: host.load(utilization) })
+  loadTimer = clock.schedule(LOAD_INTERVAL_MS, () => reportLoad(host))
 }
 
 /** Ends every leg and everything that keeps the thread alive. */
 async function stop(): Promise<void> {
+  loadTimer?.cancel()
   await running?.host.close()
   await running?.speech.close()
   port.close()

@@ -28,6 +28,11 @@ export function eventOfDigit(digit: string): number | null {
   return code < 0 ? null : code
 }
 
+/** The digit of an event code, or null when it is no key's. */
+export function digitOfEvent(event: number): string | null {
+  return DIGITS[event] ?? null
+}
+
 /** The four bytes of an event packet. */
 export function writeEvent(step: ToneStep & { kind: 'event' }): Uint8Array {
   const { event, end, durationSamples } = step
@@ -97,8 +102,8 @@ export class ToneReceiver {
     const { ssrc, timestamp, payload } = packet
     if (payload.length < 4) return null
     const event = payload[0]!
-    const digit = DIGITS[event]
-    if (digit === undefined) return null
+    const digit = digitOfEvent(event)
+    if (digit === null) return null
     const known = ssrc === this.#ssrc
     // Events are told apart by timestamp and not by marker, which may be lost or missing.
     if (known && ((timestamp - this.#timestamp) | 0) < 0) return null

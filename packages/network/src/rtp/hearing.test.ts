@@ -6,6 +6,16 @@ import { FRAME_MS, FRAME_SAMPLES } from './frame.ts'
 import { Hearing, type HeardTurn } from './hearing.ts'
 import { JitterBuffer } from './jitter.ts'
 
+/** What names packet `i`: a level, which is the same over the whole frame in what was received. */
+function soundOf(i: number): Int16Array {
+  return new Int16Array(FRAME_SAMPLES).fill((i + 1) * 100)
+}
+
+/** Which packet's sound ends this frame (its beginning may be cross-faded). */
+function packetOf(frame: Int16Array): number {
+  return frame[FRAME_SAMPLES - 1]! / 100 - 1
+}
+
 /** Packet `i` arrives `delays[i]` after its time; the sender stops for four frames before `pauseAt`. */
 function run(delays: readonly number[], pauseAt = Infinity): HeardTurn[] {
   const buffer = new JitterBuffer()
@@ -20,7 +30,7 @@ function run(delays: readonly number[], pauseAt = Infinity): HeardTurn[] {
     while (waiting.length > 0 && waiting[0]!.atMs <= nowMs) {
       const { i, frame, atMs } = waiting.shift()!
       const packet = { ssrc: 1, sequence: i, timestamp: frame * FRAME_SAMPLES }
-      buffer.push(packet, new Int16Array(FRAME_SAMPLES).fill(i + 1), atMs)
+      buffer.push(packet, soundOf(i), atMs)
     }
     turns.push(hearing.turn(nowMs))
   }
@@ -32,7 +42,7 @@ function heard(turns: readonly HeardTurn[]): string {
   return turns
     .flatMap((turn) => turn.heard)
     .map(({ kind, frame }) =>
-      kind === 'audio' ? `${frame[0]! - 1}` : kind === 'silence' ? '' : 'x',
+      kind === 'audio' ? `${packetOf(frame)}` : kind === 'silence' ? '' : 'x',
     )
     .filter((text) => text !== '')
     .join(' ')
@@ -43,11 +53,15 @@ const all = (count: number): string => Array.from({ length: count }, (_, i) => i
 
 /** The sound of the recording, as packet numbers. */
 function recorded(turns: readonly HeardTurn[]): string {
-  return turns
-    .map(({ recorded: frame }) => frame[0]! - 1)
-    .filter((packet) => packet >= 0)
-    .slice(0, 60)
-    .join(' ')
+  return (
+    turns
+      .map(({ recorded: frame }) => frame)
+      // What is made up fades, so that its level is nowhere the same for long.
+      .filter((frame) => frame[120] === frame[FRAME_SAMPLES - 1] && frame[120] !== 0)
+      .map(packetOf)
+      .slice(0, 60)
+      .join(' ')
+  )
 }
 
 test('a recording has all that came too, though not at once, and one frame a turn', () => {

@@ -3,6 +3,8 @@
 // Driven by the media clock: `push` when a packet arrives, `take` once per frame. Audio is kept as segments sorted by
 // timestamp, so any packet time works and reordering needs no step of its own. The play position stands still on an
 // underrun (the delay grows); when the buffer is too full, it says so, and a second frame may be taken in one turn.
+// What is missing is left out here and marked; `concealment.ts` makes it up.
+import { NOTHING, type Piece, type Span } from './concealment.ts'
 import { FRAME_MS, FRAME_SAMPLES, SAMPLES_PER_MS, silentFrame } from './frame.ts'
 
 export const MIN_DELAY_MS = 40
@@ -19,8 +21,6 @@ const WATCH_FRAMES = 50
 /** How fast a peak of lateness is forgotten, and how fast the fastest path may drift, per packet. */
 const PEAK_DECAY_MS = 0.1
 const FLOOR_DRIFT_MS = 0.02
-/** Loudness of the n-th repetition of the last good frame (packet loss concealment). */
-const FADE = [0.9, 0.6, 0.35, 0.15, 0.05]
 
 interface Segment {
   /** Unwrapped timestamp of the first sample. */
@@ -30,13 +30,12 @@ interface Segment {
   arrivedMs: number
 }
 
-export interface Taken {
+export interface Taken extends Piece {
   /**
-   * `concealed`: the frame is lost and was made up; `paused`: made up, but no packet is missing yet, because the next
-   * one is late or its sender stopped for a moment; `silence`: the peer sends nothing.
+   * `audio`: at least a part of it was received; `lost`: it is to be made up; `paused`: no packet is missing yet, but
+   * the next one is late or its sender stopped for a moment; `silence`: the peer sends nothing.
    */
-  kind: 'audio' | 'concealed' | 'paused' | 'silence'
-  frame: Int16Array
+  kind: 'audio' | 'lost' | 'paused' | 'silence'
   /** How long the frame waited here; 0 when nothing was received for it. */
   heldMs: number
 }
@@ -44,9 +43,12 @@ export interface Taken {
 export interface JitterCounts {
   late: number
   duplicate: number
+  /** Frames of which nothing came in time. */
   concealed: number
   resets: number
 }
+
+const SILENCE: Taken = { kind: 'silence', ...NOTHING, heldMs: 0 }
 
 export class JitterBuffer {
   readonly counts: JitterCounts = { late: 0, duplicate: 0, concealed: 0, resets: 0 }
@@ -63,7 +65,10 @@ export class JitterBuffer {
   #missing = 0
   /** Frames for which the play position waited for the next packet. */
   #stoodStill = 0
-  #lastGood: Int16Array | null = null
+  /** Something was played since the stream began or went on. */
+  #playing = false
+  /** The play position was moved since the last frame. */
+  #jumped = false
   /** Sequence number of the packet played last. */
   #lastSequence = 0
   #spareMs = Infinity
@@ -99,31 +104,33 @@ export class JitterBuffer {
     }
     if (!this.#insert({ at, sequence: packet.sequence, pcm, arrivedMs: nowMs })) return
     this.#newest = Math.max(this.#newest, end)
-    if (this.depthMs > MAX_DEPTH_MS) this.#playAt = this.#newest - this.targetMs * SAMPLES_PER_MS
+    if (this.depthMs > MAX_DEPTH_MS) this.#jumpTo(this.#newest - this.targetMs * SAMPLES_PER_MS)
     this.#forgetPlayed()
   }
 
   /** The next 20 ms. */
   take(nowMs: number): Taken {
-    if (this.#playAt === null) return { kind: 'silence', frame: silentFrame(), heldMs: 0 }
+    if (this.#playAt === null) return SILENCE
     this.#shortenPause()
     const from = this.#playAt
     const frame = silentFrame()
-    let filled = 0
+    const received: Span[] = []
     let arrivedMs = Infinity
     for (const segment of this.#segments) {
       if (segment.at >= from + FRAME_SAMPLES) break
-      filled += copyOverlap(segment, from, frame)
+      copyOverlap(segment, from, frame, received)
       arrivedMs = Math.min(arrivedMs, segment.arrivedMs)
     }
-    if (filled === 0) return this.#conceal()
+    if (received.length === 0) return this.#miss()
     this.#playAt = from + FRAME_SAMPLES
     this.#forgetPlayed()
     this.#watch()
     this.#missing = 0
     this.#stoodStill = 0
-    this.#lastGood = frame
-    return { kind: 'audio', frame, heldMs: Math.max(0, nowMs - arrivedMs) }
+    const joined = !this.#jumped
+    this.#jumped = false
+    this.#playing = true
+    return { kind: 'audio', frame, received, joined, heldMs: Math.max(0, nowMs - arrivedMs) }
   }
 
   /**
@@ -171,7 +178,13 @@ export class JitterBuffer {
     this.#playedTo = this.#playAt ?? this.#playedTo
     this.#segments = []
     this.#playAt = null
-    this.#lastGood = null
+    this.#playing = false
+  }
+
+  #jumpTo(at: number): void {
+    if (at === this.#playAt) return
+    this.#playAt = at
+    this.#jumped = true
   }
 
   #measure(at: number, nowMs: number): void {
@@ -205,7 +218,7 @@ export class JitterBuffer {
     const next = this.#segments[0]
     if (this.#stoodStill === 0 || !next || !this.#follows(next)) return
     const waited = this.#stoodStill * FRAME_SAMPLES
-    this.#playAt = Math.max(this.#playAt!, Math.min(next.at, this.#playAt! + waited))
+    this.#jumpTo(Math.max(this.#playAt!, Math.min(next.at, this.#playAt! + waited)))
     this.#stoodStill = 0
   }
 
@@ -215,22 +228,19 @@ export class JitterBuffer {
   }
 
   /** Nothing for this frame: a hole is played over, an empty buffer waits for what may come late. */
-  #conceal(): Taken {
+  #miss(): Taken {
     const next = this.#segments[0]
     const lost = next !== undefined && !this.#follows(next)
     if (next) {
       this.#playAt! += FRAME_SAMPLES
-      // Before the first frame there is nothing to repeat, and nothing was lost: the stream is only filling.
-      if (this.#lastGood === null) return { kind: 'silence', frame: silentFrame(), heldMs: 0 }
+      // Before the first frame nothing was lost: the stream is only filling.
+      if (!this.#playing) return SILENCE
     }
-    const gain = FADE[this.#missing] ?? 0
     this.#missing++
     this.counts.concealed++
-    const frame = silentFrame()
-    this.#lastGood?.forEach((sample, i) => (frame[i] = Math.round(sample * gain)))
     if (!next) this.#stoodStill++
     if (!next && this.#missing >= IDLE_FRAMES) this.#stop()
-    return { kind: lost ? 'concealed' : 'paused', frame, heldMs: 0 }
+    return { kind: lost ? 'lost' : 'paused', ...NOTHING, heldMs: 0 }
   }
 
   /** Notes when a second has passed in which a frame more was always waiting than the target asks for. */
@@ -247,11 +257,14 @@ function endOf(segment: Segment): number {
   return segment.at + segment.pcm.length
 }
 
-/** Copies the part of `segment` that falls into the frame beginning at `from`; the number of samples copied. */
-function copyOverlap(segment: Segment, from: number, frame: Int16Array): number {
-  const start = Math.max(segment.at, from)
+/** Copies the part of `segment` that falls into the frame beginning at `from`, and notes which part that is. */
+function copyOverlap(segment: Segment, from: number, frame: Int16Array, received: Span[]): void {
+  const last = received.at(-1)
+  // Packets that overlap say the same; the first one is believed.
+  const start = Math.max(segment.at, from + (last?.to ?? 0))
   const end = Math.min(endOf(segment), from + FRAME_SAMPLES)
-  if (end <= start) return 0
+  if (end <= start) return
   frame.set(segment.pcm.subarray(start - segment.at, end - segment.at), start - from)
-  return end - start
+  if (last?.to === start - from) last.to = end - from
+  else received.push({ from: start - from, to: end - from })
 }

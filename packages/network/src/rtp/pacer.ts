@@ -5,6 +5,7 @@
 // so that their timestamps follow real time. The wheel stands still while it has no legs.
 import type { Clock, Timer } from '@saperly/kernel'
 import { FRAME_MS } from './frame.ts'
+import { SlipMeter } from './slip.ts'
 
 export const SLOT_MS = 5
 const SLOTS = FRAME_MS / SLOT_MS
@@ -40,6 +41,8 @@ interface Entry {
 export class Pacer {
   readonly #clock: Clock
   readonly #slots: Entry[][] = Array.from({ length: SLOTS }, () => [])
+  /** How late the turns come. */
+  readonly slip: SlipMeter = new SlipMeter()
   #timer: Timer | null = null
   #startMs = 0
   /** Number of the next slot to run, counted from the start. */
@@ -86,9 +89,14 @@ export class Pacer {
     this.#skipTo(due)
     this.#running = true
     while (this.#next <= due) {
+      const dueMs = this.#startMs + this.#next * SLOT_MS
       const slot = this.#next++ % SLOTS
       // A copy, because turns may end legs, begin them, or move them.
-      for (const entry of this.#slots[slot]!.slice()) if (entry.live) takeTurn(entry)
+      for (const entry of this.#slots[slot]!.slice()) {
+        if (!entry.live) continue
+        this.slip.record(this.#clock.monotonicMs() - dueMs)
+        takeTurn(entry)
+      }
     }
     this.#running = false
     if (this.#size > 0) this.#arm()

@@ -2,7 +2,8 @@
 import { Fault, SimClock, SystemClock } from '@saperly/kernel'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { bindPair, DRAIN_MS, MAX_BIND_TRIES, PortPool, slicePorts } from './ports.ts'
+import { DRAIN_MS } from './drain.ts'
+import { bindPair, MAX_BIND_TRIES, PortPool, slicePorts } from './ports.ts'
 import { systemUdp, type Udp } from './udp.ts'
 
 const deaf = { rtp: () => {}, rtcp: () => {} }
@@ -32,9 +33,9 @@ test('a pair given back is used again after the drain, the oldest first', async 
   const clock = new SimClock()
   const pool = new PortPool({ first: 20_000, last: 20_003 }, clock)
   expect([pool.take(), pool.take(), pool.take()]).toEqual([20_000, 20_002, null])
-  pool.giveBack(20_002)
+  pool.giveBack(20_002, null)
   await clock.advance(1)
-  pool.giveBack(20_000)
+  pool.giveBack(20_000, null)
   await clock.advance(DRAIN_MS - 1)
   expect([pool.take(), pool.take()]).toEqual([20_002, null])
   await clock.advance(1)
@@ -87,6 +88,9 @@ test('a pair of which one port is taken by somebody else is passed over, and not
   await expect(bindPair(udpWith(free), '127.0.0.1', pool, deaf)).rejects.toThrow(Fault)
   await pair.close()
   await pair.close()
+  // Where the sound came to is listened at until it has drained.
+  expect(free).toEqual(new Set([30_000, 30_003]))
+  await pool.close()
   expect(free).toEqual(new Set([30_000, 30_002, 30_003]))
 })
 

@@ -1,11 +1,10 @@
 // RTP port pairs: an even port for RTP and the odd one above it for RTCP, from a range or from the system.
 //
-// A pair of the range that was given back stays out of circulation for 30 s, so that a new call never hears the tail
-// of an old one.
+// A pair of the range that was given back stays out of circulation until nobody sends there any more.
 import { Fault, type Clock } from '@saperly/kernel'
+import { PortDrain } from './drain.ts'
 import type { Datagrams, OnDatagram, Udp } from './udp.ts'
 
-export const DRAIN_MS = 30_000
 /** How often another pair is tried when one turns out to be taken by somebody else. */
 export const MAX_BIND_TRIES = 32
 
@@ -25,29 +24,33 @@ export function slicePorts(range: PortRange, count: number): PortRange[] {
 
 /** The pairs of one range, each given out once until it has been given back and drained. */
 export class PortPool {
-  readonly #clock: Clock
   /** Free pairs, the one unused for longest first. */
   readonly #free: number[] = []
-  readonly #draining: { port: number; untilMs: number }[] = []
+  readonly #drain: PortDrain
 
   constructor(range: PortRange, clock: Clock) {
-    this.#clock = clock
+    this.#drain = new PortDrain(clock, (port) => void this.#free.push(port))
     const first = range.first + (range.first % 2)
     for (let port = first; port + 1 <= range.last; port += 2) this.#free.push(port)
   }
 
   /** The even port of a free pair, or null when none is free. */
   take(): number | null {
-    const nowMs = this.#clock.monotonicMs()
-    while (this.#draining.length > 0 && this.#draining[0]!.untilMs <= nowMs) {
-      this.#free.push(this.#draining.shift()!.port)
-    }
+    this.#drain.settle()
     return this.#free.shift() ?? null
   }
 
-  /** Gives a pair back; it comes into circulation again after {@link DRAIN_MS}. */
-  giveBack(port: number): void {
-    this.#draining.push({ port, untilMs: this.#clock.monotonicMs() + DRAIN_MS })
+  /**
+   * Gives a pair back; it comes into circulation again when it has drained. `socket`: still open, and the pool's to
+   * close; what arrives there is to be told to the listener that is returned.
+   */
+  giveBack(port: number, socket: Datagrams | null): () => void {
+    return this.#drain.add(port, socket)
+  }
+
+  /** Closes what is draining. */
+  close(): Promise<void> {
+    return this.#drain.close()
   }
 }
 
@@ -87,11 +90,17 @@ async function bindFrom(
 ): Promise<SocketPair | null> {
   const port = pool.take()
   if (port === null) throw new Fault('every RTP port is in use or draining', { retryable: true })
-  const rtp = await bindOrNull(udp, address, port, on.rtp)
+  let hear: OnDatagram = on.rtp
+  const rtp = await bindOrNull(udp, address, port, (...datagram) => hear(...datagram))
   const rtcp = rtp && (await bindOrNull(udp, address, port + 1, on.rtcp))
-  if (rtp && rtcp) return pairOf(rtp, rtcp, () => pool.giveBack(port))
+  if (rtp && rtcp) {
+    return pairOf(rtp, rtcp, async () => {
+      hear = pool.giveBack(port, rtp)
+      await rtcp.close()
+    })
+  }
   await rtp?.close()
-  pool.giveBack(port)
+  pool.giveBack(port, null)
   return null
 }
 
@@ -109,7 +118,11 @@ async function bindAny(udp: Udp, address: string, on: PairListeners): Promise<So
     even ? chosen.port + 1 : chosen.port - 1,
     even ? on.rtcp : on.rtp,
   )
-  if (other) return even ? pairOf(chosen, other, null) : pairOf(other, chosen, null)
+  if (other) {
+    const close = async (): Promise<void> =>
+      void (await Promise.all([chosen.close(), other.close()]))
+    return even ? pairOf(chosen, other, close) : pairOf(other, chosen, close)
+  }
   await chosen.close()
   return null
 }
@@ -129,11 +142,7 @@ async function bindOrNull(
   }
 }
 
-function pairOf(rtp: Datagrams, rtcp: Datagrams, afterClose: (() => void) | null): SocketPair {
+function pairOf(rtp: Datagrams, rtcp: Datagrams, end: () => Promise<void>): SocketPair {
   let closed: Promise<void> | null = null
-  const closeBoth = async (): Promise<void> => {
-    await Promise.all([rtp.close(), rtcp.close()])
-    afterClose?.()
-  }
-  return { port: rtp.port, rtp, rtcp, close: () => (closed ??= closeBoth()) }
+  return { port: rtp.port, rtp, rtcp, close: () => (closed ??= end()) }
 }

@@ -17,6 +17,8 @@ export class Reception {
   #receivedAtReport = 0
   #lastTransit: number | null = null
   #jitter = 0
+  #jitterSum = 0
+  #jitterPackets = 0
 
   get received(): number {
     return this.#received
@@ -29,6 +31,11 @@ export class Reception {
 
   get jitterMs(): number {
     return this.#jitter / SAMPLES_PER_MS
+  }
+
+  /** The jitter as it was at each packet, summed up, and at how many: means over intervals can be made of it. */
+  get jitterSum(): { ms: number; packets: number } {
+    return { ms: this.#jitterSum / SAMPLES_PER_MS, packets: this.#jitterPackets }
   }
 
   /**
@@ -83,6 +90,8 @@ export class Reception {
       // `| 0` takes the difference modulo 2^32, so that a wrap of the timestamp is no jitter.
       const change = Math.abs((transit - this.#lastTransit) | 0)
       this.#jitter += (change - this.#jitter) / 16
+      this.#jitterSum += this.#jitter
+      this.#jitterPackets++
     }
     this.#lastTransit = transit
   }

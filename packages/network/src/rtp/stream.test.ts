@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 import { encodeG711 } from '../codec/g711.ts'
 import { FRAME_SAMPLES } from './frame.ts'
 import { parseRtp, writeRtp, type RtpPacket } from './packet.ts'
-import { parseRtcp, writeRtcp, type RtcpPacket } from './rtcp.ts'
+import { middleOfNtp, parseRtcp, writeRtcp, type RtcpPacket } from './rtcp.ts'
+import { REBIND_SILENCE_MS } from './source.ts'
 import { RtpStream, type StreamAgreement } from './stream.ts'
 import type { OnDatagram, Udp } from './udp.ts'
 
@@ -86,7 +87,7 @@ test('sends one packet a turn, marked at the beginning, with timestamps by frame
     0, 1, 2, 3, 4, 5,
   ])
   expect(first.payload).toEqual(Buffer.alloc(FRAME_SAMPLES, 0xff))
-  expect(stream.stats.packetsSent).toBe(6)
+  expect(stream.figures.packetsSent).toBe(6)
 })
 
 test('asks for nothing while held, and marks the first packet after', async () => {
@@ -135,11 +136,11 @@ test('discards what comes before the agreement, and what is no known payload', a
   expect(stream.lastReceivedMs).toBeNull()
   wire.deliver(stream.port, packet(2, { payloadType: 96 }))
   wire.deliver(stream.port, Buffer.from('not RTP at all'))
-  expect(stream.stats.packetsReceived).toBe(0)
+  expect(stream.figures.packetsReceived).toBe(0)
   wire.deliver(stream.port, packet(3))
   wire.deliver(stream.port, packet(4, { payloadType: 8 }))
   wire.deliver(stream.port, packet(5, { payloadType: 13 }))
-  expect(stream.stats.packetsReceived).toBe(3)
+  expect(stream.figures.packetsReceived).toBe(3)
 })
 
 test('believes the announced source at once, and nobody else after', async () => {
@@ -148,7 +149,7 @@ test('believes the announced source at once, and nobody else after', async () =>
   for (let i = 2; i < 9; i++) {
     wire.deliver(stream.port, packet(i), { address: '127.0.0.9', port: 6000 })
   }
-  expect(stream.stats.packetsReceived).toBe(1)
+  expect(stream.figures.packetsReceived).toBe(1)
   stream.turn(silence)
   expect(wire.sent.at(-1)!).toMatchObject(PEER)
 })
@@ -160,9 +161,9 @@ test('learns another source from three packets in a row, sends there, and forget
   for (const i of [1, 2]) wire.deliver(stream.port, packet(i), behindNat)
   wire.deliver(stream.port, packet(77, { ssrc: 5 }), scanner)
   for (const i of [3, 4]) wire.deliver(stream.port, packet(i), behindNat)
-  expect(stream.stats.packetsReceived).toBe(0)
+  expect(stream.figures.packetsReceived).toBe(0)
   wire.deliver(stream.port, packet(5), behindNat)
-  expect(stream.stats.packetsReceived).toBe(1)
+  expect(stream.figures.packetsReceived).toBe(1)
   stream.turn(silence)
   expect(wire.sent.at(-1)!).toMatchObject(behindNat)
   stream.agree({ ...AGREED, sends: false })
@@ -172,6 +173,31 @@ test('learns another source from three packets in a row, sends there, and forget
   stream.agree({ ...AGREED, remote: { ...PEER, port: 6002 } })
   stream.turn(silence)
   expect(wire.sent.at(-1)!).toMatchObject({ ...PEER, port: 6002 })
+})
+
+test('after a re-INVITE with another address the old one is a stranger, and the new one is learned', async () => {
+  const { wire, stream } = await setUp()
+  for (const i of [1, 2, 3]) wire.deliver(stream.port, packet(i))
+  const moved = { address: '127.0.0.5', port: 6100 }
+  const behindNat = { address: '127.0.0.6', port: 6200 }
+  stream.agree({ ...AGREED, remote: moved })
+  for (const i of [4, 5]) wire.deliver(stream.port, packet(i))
+  for (const i of [6, 7, 8]) wire.deliver(stream.port, packet(i), behindNat)
+  stream.turn(silence)
+  expect(wire.sent.at(-1)!).toMatchObject(behindNat)
+  wire.deliver(stream.port, packet(9))
+  expect(stream.figures.packetsReceived).toBe(4)
+})
+
+test('a peer whose NAT gives it another port goes on being heard, and is answered there', async () => {
+  const { wire, clock, stream } = await setUp()
+  for (const i of [1, 2, 3]) wire.deliver(stream.port, packet(i))
+  await clock.advance(REBIND_SILENCE_MS)
+  const moved = { ...PEER, port: 6666 }
+  for (const i of [4, 5, 6]) wire.deliver(stream.port, packet(i), moved)
+  expect(stream.figures.packetsReceived).toBe(4)
+  stream.turn(silence)
+  expect(wire.sent.at(-1)!).toMatchObject(moved)
 })
 
 test('reports every five seconds what was sent and received, and says goodbye', async () => {
@@ -188,21 +214,59 @@ test('reports every five seconds what was sent and received, and says goodbye', 
     },
     blocks: [],
   }
-  for (let i = 0; i < 250; i++) {
-    if (i === 200) wire.deliver(stream.port + 1, writeRtcp([theirs]), { ...PEER, port: 6001 })
+  for (let i = 0; i < 375; i++) {
+    if (i === 325) wire.deliver(stream.port + 1, writeRtcp([theirs]), { ...PEER, port: 6001 })
     if (i % 10 !== 3) wire.deliver(stream.port, packet(i))
     stream.turn(silence)
     await clock.advance(20)
   }
-  const [report, description] = wire.rtcp()
+  // The first after 2.5 s, then one every 5 s.
+  const [first, , report, description] = wire.rtcp()
+  expect(first).toMatchObject({ type: 'report', sender: { packets: 124 } })
   expect(description).toMatchObject({ type: 'description' })
-  expect(report).toMatchObject({ type: 'report', sender: { packets: 249, octets: 249 * 160 } })
+  expect(report).toMatchObject({ type: 'report', sender: { packets: 374, octets: 374 * 160 } })
   const [block] = (report as RtcpPacket & { type: 'report' }).blocks
-  expect(block).toMatchObject({ ssrc: 9, packetsLost: 25, lastSenderReport: 0x5678_9abc })
+  expect(block).toMatchObject({ ssrc: 9, packetsLost: 38, lastSenderReport: 0x5678_9abc })
   expect(block!.delaySinceLastReport).toBe(Math.round(0.98 * 65_536))
   await stream.close()
   expect(wire.rtcp().at(-1)).toMatchObject({ type: 'goodbye' })
   expect(wire.open).toBe(0)
+})
+
+test('what the peer reports of us gives its losses and the round trip', async () => {
+  const { wire, clock, stream } = await setUp()
+  for (let i = 0; i < 126; i++) {
+    wire.deliver(stream.port, packet(i))
+    stream.turn(silence)
+    await clock.advance(20)
+  }
+  const [ours] = wire.rtcp() as [RtcpPacket & { type: 'report' }]
+  expect(stream.figures).toMatchObject({ peer: null, roundTripMs: null })
+  // It arrived after 30 ms; 500 ms later the peer answers, which takes 50 ms.
+  const sentAgoMs = 2 * 20
+  await clock.advance(30 + 500 + 50 - sentAgoMs)
+  const block = {
+    ssrc: ours.ssrc,
+    fractionLost: 26,
+    packetsLost: 12,
+    highestSequence: 7,
+    jitter: 88,
+    lastSenderReport: middleOfNtp(ours.sender!),
+    delaySinceLastReport: Math.round(0.5 * 65_536),
+  }
+  const answer = { type: 'report' as const, ssrc: 9, sender: null }
+  const from = { ...PEER, port: 6001 }
+  wire.deliver(stream.port + 1, writeRtcp([{ ...answer, blocks: [block] }]), from)
+  expect(stream.figures.peer).toEqual({ packetsLost: 12, packetsExpected: 126, jitterMs: 11 })
+  expect(stream.figures.roundTripMs).toBeCloseTo(80, 3)
+  // Blocks about others, and answers to reports that we never sent, tell nothing.
+  const other = { ...block, ssrc: ours.ssrc ^ 1, packetsLost: 99 }
+  const forged = { ...block, lastSenderReport: 1 }
+  wire.deliver(stream.port + 1, writeRtcp([{ ...answer, blocks: [other] }]), from)
+  await clock.advance(5000)
+  wire.deliver(stream.port + 1, writeRtcp([{ ...answer, blocks: [forged] }]), from)
+  expect(stream.figures.peer).toMatchObject({ packetsLost: 12 })
+  expect(stream.figures.roundTripMs).toBeCloseTo(80, 3)
 })
 
 test('digits are heard from the payload type that was agreed', async () => {

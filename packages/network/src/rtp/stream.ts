@@ -6,7 +6,9 @@ import { FRAME_MS } from './frame.ts'
 import { Hearing, type HeardTurn } from './hearing.ts'
 import { JitterBuffer } from './jitter.ts'
 import { parseRtp, type RtpPacket } from './packet.ts'
+import { PeerReports } from './peer-reports.ts'
 import { bindPair, type PortPool, type SocketPair } from './ports.ts'
+import type { StreamFigures } from './quality.ts'
 import { Reception } from './reception.ts'
 import { middleOfNtp, parseRtcp, writeRtcp, type ReportBlock, type RtcpPacket } from './rtcp.ts'
 import { RtpSender, type SendFormat } from './sender.ts'
@@ -24,13 +26,6 @@ export interface StreamAgreement extends SendFormat {
   remote: Address
   sends: boolean
   receives: boolean
-}
-
-export interface StreamStats {
-  packetsSent: number
-  packetsReceived: number
-  packetsLost: number
-  jitterMs: number
 }
 
 export interface StreamDeps {
@@ -57,7 +52,9 @@ export class RtpStream {
   #source: SourceLock | null = null
   #lastReceivedMs: number | null = null
   #senderReport: { middle: number; atMs: number } | null = null
-  #framesToReport = RTCP_FRAMES
+  readonly #peerReports = new PeerReports()
+  /** The first report comes after half the time (RFC 3550 section 6.2), so that short calls have one too. */
+  #framesToReport = RTCP_FRAMES / 2
 
   private constructor(deps: StreamDeps) {
     this.#clock = deps.clock
@@ -99,12 +96,20 @@ export class RtpStream {
     return this.#tonesOut.busy
   }
 
-  get stats(): StreamStats {
+  /** What there is to be known of the stream so far. */
+  get figures(): StreamFigures {
+    const { ms, packets } = this.#reception.jitterSum
     return {
       packetsSent: this.#sender.packets,
       packetsReceived: this.#reception.received,
       packetsLost: this.#reception.lost,
-      jitterMs: this.#reception.jitterMs,
+      packetsLate: this.#jitter.counts.late,
+      framesConcealed: this.#jitter.counts.concealed,
+      jitterSumMs: ms,
+      jitterPackets: packets,
+      bufferMs: this.#jitter.targetMs,
+      peer: this.#peerReports.figures,
+      roundTripMs: this.#peerReports.roundTripMs,
     }
   }
 
@@ -171,8 +176,8 @@ export class RtpStream {
     const isTone = packet.payloadType === agreement.dtmfPayloadType
     const law = isTone ? null : lawOf(packet, agreement)
     if (!isTone && law === null && packet.payloadType !== COMFORT_NOISE) return
-    if (!this.#source!.accept(packet, address, port)) return
     const nowMs = this.#clock.monotonicMs()
+    if (!this.#source!.accept(packet, address, port, nowMs)) return
     this.#lastReceivedMs = nowMs
     this.#reception.count(packet, law ? nowMs : null)
     // What a held peer sends anyway must not wait here for the end of the hold.
@@ -191,8 +196,10 @@ export class RtpStream {
     const nowMs = this.#clock.monotonicMs()
     this.#lastReceivedMs = nowMs
     for (const packet of packets) {
-      if (packet.type !== 'report' || packet.sender === null) continue
-      this.#senderReport = { middle: middleOfNtp(packet.sender), atMs: nowMs }
+      if (packet.type !== 'report') continue
+      if (packet.sender) this.#senderReport = { middle: middleOfNtp(packet.sender), atMs: nowMs }
+      const ofUs = packet.blocks.find(({ ssrc }) => ssrc === this.#sender.ssrc)
+      if (ofUs) this.#peerReports.receive(ofUs, this.#sender.packets, nowMs)
     }
   }
 
@@ -203,6 +210,7 @@ export class RtpStream {
     if (port === 0 || port === 0xffff) return
     const { ssrc } = this.#sender
     const sender = this.#sender.packets > 0 ? this.#sender.info() : null
+    if (sender) this.#peerReports.sent(middleOfNtp(sender), this.#clock.monotonicMs())
     const packets: RtcpPacket[] = [
       { type: 'report', ssrc, sender, blocks: this.#blocks() },
       { type: 'description', ssrc, cname: this.#cname },

@@ -99,6 +99,12 @@ export class IncomingCall implements DialogUser {
     this.#refuse(sipCode, q850)
   }
 
+  /** 503, with the time after which it is worth another try (RFC 3261 section 21.5.4). */
+  rejectForNow(retryAfterSec: number): void {
+    if (this.#state !== 'offered') return
+    this.#refuse(503, null, [['retry-after', String(retryAfterSec)]])
+  }
+
   /** 480 before the answer, BYE after. */
   hangUp(q850?: number): void {
     if (this.#session) this.#session.bye(q850)
@@ -136,13 +142,13 @@ export class IncomingCall implements DialogUser {
 
   onRepeatedAnswer(): void {}
 
-  #refuse(sipCode: number, q850: number | null): void {
+  #refuse(sipCode: number, q850: number | null, more: [string, string][] = []): void {
     this.#over('over')
     this.#core.unregister(this.#dialog.key)
     this.#transaction.respond(
       composeResponse(this.request, sipCode, {
         toTag: this.#dialog.localTag,
-        fields: q850 === null ? [] : [['reason', formatReason(q850, 'refused')]],
+        fields: q850 === null ? more : [...more, ['reason', formatReason(q850, 'refused')]],
       }),
     )
   }

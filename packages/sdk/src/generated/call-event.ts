@@ -136,6 +136,34 @@ export type CallEvent =
   | {
       id: string
       callId: string
+      type: 'quality'
+      at: string
+      data: {
+        /** The ten seconds before, or the whole call. */
+        span: 'interval' | 'call'
+        codec: string
+        packetsSent: number
+        packetsReceived: number
+        packetsLost: number
+        /** Received, but too late to be played. */
+        packetsLate: number
+        /** Pieces of 20 ms that were made up for what was missing. */
+        framesConcealed: number
+        lossInPercent: number
+        /** As the far side reports it; null: it did not. */
+        lossOutPercent: number | null
+        jitterMs: number
+        jitterOutMs: number | null
+        roundTripMs: number | null
+        /** How the far side is heard (E-model); null: nothing came. */
+        mos: number | null
+        /** How the far side hears us; null where it reports nothing. */
+        mosOut: number | null
+      }
+    }
+  | {
+      id: string
+      callId: string
       type: 'ended'
       at: string
       data: {

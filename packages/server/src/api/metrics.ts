@@ -4,6 +4,9 @@ import type { EndpointName } from '@saperly/contract'
 /** Upper bounds of the duration histogram, seconds. */
 const BUCKETS_SEC = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
 
+/** A name, and labels whose values need no escaping. */
+const FIGURE = /^([a-z][a-z0-9_]*)(?:\{(?:[a-z_]+="[^"\\\n]*",?)+\})?$/
+
 /** Routes that are not of the table count under this name, so that nobody can make up labels. */
 export type RouteLabel = EndpointName | 'other'
 
@@ -31,19 +34,35 @@ export class Metrics {
     if (at >= 0) series.buckets[at]!++
   }
 
-  /** The whole exposition. `figures`: gauges by name without prefix. */
+  /**
+   * The whole exposition. `figures`: by name without prefix, and with labels in braces where there are several of a
+   * kind; a name that ends in `_total` is a counter, any other a gauge.
+   */
   render(figures: Readonly<Record<string, number>>): string {
     const lines = [
       '# HELP saperly_http_request_duration_seconds Time from the request to its answer.',
       '# TYPE saperly_http_request_duration_seconds histogram',
     ]
     for (const [labels, series] of this.#requests) lines.push(...histogram(labels, series))
-    for (const [name, value] of Object.entries(figures)) {
-      if (!/^[a-z][a-z0-9_]*$/.test(name) || !Number.isFinite(value)) continue
-      lines.push(`# TYPE saperly_${name} gauge`, `saperly_${name} ${value}`)
+    for (const [name, series] of families(figures)) {
+      const kind = name.endsWith('_total') ? 'counter' : 'gauge'
+      lines.push(`# TYPE saperly_${name} ${kind}`, ...series)
     }
     return `${lines.join('\n')}\n`
   }
+}
+
+/** Lines by family: the format wants all series of one name together. */
+function families(figures: Readonly<Record<string, number>>): Map<string, string[]> {
+  const families = new Map<string, string[]>()
+  for (const [figure, value] of Object.entries(figures)) {
+    const name = FIGURE.exec(figure)?.[1]
+    if (name === undefined || !Number.isFinite(value)) continue
+    const series = families.get(name) ?? []
+    families.set(name, series)
+    series.push(`saperly_${figure} ${value}`)
+  }
+  return families
 }
 
 function histogram(labels: string, series: Series): string[] {

@@ -189,6 +189,11 @@ describe('what needs no key', () => {
     expect(headers['content-type']).toContain('text/plain')
     expect(raw).toContain('saperly_live_calls 0')
     expect(raw).toContain('saperly_trunks_up 1')
+    expect(raw.match(/# TYPE saperly_lines_total counter\n(.+)\n(.+)\n/)?.slice(1)).toEqual([
+      'saperly_lines_total{line="0"} 3',
+      'saperly_lines_total{line="1"} 4',
+    ])
+    expect(raw).not.toContain('Not a name')
     expect(raw).not.toMatch(/ws_|key_|\+1555/)
   })
 

@@ -245,7 +245,12 @@ export async function openApiWorld(
     log: silentLog,
     voices: () => [{ id: 'slt', name: 'Slt', gender: 'female', language: 'en-US' }],
     publicUrl: () => 'http://platform.test',
-    liveStats: () => ({ trunks_up: 1 }),
+    liveStats: () => ({
+      'lines_total{line="0"}': 3,
+      trunks_up: 1,
+      'lines_total{line="1"}': 4,
+      'Not a name': 5,
+    }),
     manualEnded: () => {},
     afterCommit: () => void commits++,
   })

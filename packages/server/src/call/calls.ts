@@ -19,6 +19,7 @@ import { persist } from './timeline.ts'
 export const HEARTBEAT_MS = 5_000
 /** How long a sandbox phone may take to reach the platform. */
 const SANDBOX_CALL_LIMIT_MS = 10_000
+const BUSY = 'the network carries as many calls as it can'
 
 export class CallRegistry implements Calls {
   readonly #deps: CallDeps
@@ -53,6 +54,7 @@ export class CallRegistry implements Calls {
 
   async place(request: PlaceRequest): Promise<Result<CallRow, PlaceFailure>> {
     if (this.#draining) return fail(failure('Unavailable', { reason: 'draining' }))
+    if (this.#deps.network.load.overloaded) return fail(failure('Unavailable', { reason: BUSY }))
     const placed = await place(this.#deps, request)
     if (!placed.ok) return placed
     const session = await this.#open(placed.value)

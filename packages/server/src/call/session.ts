@@ -190,8 +190,9 @@ export class Session {
         return this.#conversation?.transferFailed(reason, sipCode)
       }
       case 'recordingSaved':
-        this.#recordingPath = event.path
-        return
+        return void (this.#recordingPath = event.path)
+      case 'quality':
+        return this.#log.event('quality', { ...event.quality })
       case 'ended':
         return this.#onEnded(event)
       case 'incoming':

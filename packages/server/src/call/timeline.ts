@@ -16,6 +16,7 @@ export type TimelineType =
   | 'transfer'
   | 'machine'
   | 'funds_low'
+  | 'quality'
   | 'ended'
 
 /** How often a write is tried again while the database is away, a second apart. */
