@@ -28,7 +28,7 @@ function press(key: string, change: Partial<Press> = {}): Press {
 
 /** The sound of keys one after the other, `leadMs` after the beginning. */
 function sound(presses: readonly Press[], leadMs: number): Int16Array {
-  const parts = [new Array<number>(leadMs * SAMPLES_PER_MS).fill(0)]
+  const parts = [Array.from<number>({ length: leadMs * SAMPLES_PER_MS }).fill(0)]
   for (const { key, toneMs, pauseMs, low, high, offLow, offHigh } of presses) {
     const at = KEYS.indexOf(key)
     const lowHz = ROWS_HZ[at >> 2]! * (1 + offLow)
@@ -38,9 +38,9 @@ function sound(presses: readonly Press[], leadMs: number): Int16Array {
     const tone = Array.from({ length: toneMs * SAMPLES_PER_MS }, (_, i) =>
       Math.round(low * sine(lowHz, i) + high * sine(highHz, i)),
     )
-    parts.push(tone, new Array<number>(pauseMs * SAMPLES_PER_MS).fill(0))
+    parts.push(tone, Array.from<number>({ length: pauseMs * SAMPLES_PER_MS }).fill(0))
   }
-  parts.push(new Array<number>(800).fill(0))
+  parts.push(Array.from<number>({ length: 800 }).fill(0))
   return Int16Array.from(parts.flat())
 }
 
@@ -70,7 +70,9 @@ test('the keypad is laid out as the test says', () => {
 test('what we send ourselves is heard', () => {
   for (let event = 0; event < 16; event++) {
     const tone = keypadTone(event, 0, 5 * FRAME_SAMPLES)
-    expect(heard(Int16Array.from([...new Array(480).fill(0), ...tone]))).toBe(digitOfEvent(event))
+    expect(heard(Int16Array.from([...Array.from<number>({ length: 480 }).fill(0), ...tone]))).toBe(
+      digitOfEvent(event),
+    )
   }
 })
 
@@ -79,10 +81,11 @@ test('tones of 60 ms at 10 dB above the noise are found, wherever they begin', (
   let found = 0
   let wrong = 0
   for (let leadMs = 40; leadMs < 60; leadMs++) {
-    const keys = [...KEYS].map((key) => press(key))
+    const keys = Array.from(KEYS).map((key) => press(key))
     const digits = heard(noisy(sound(keys, leadMs), 10, random))
-    found += digits === KEYS ? KEYS.length : [...KEYS].filter((key) => digits.includes(key)).length
-    wrong += digits.length - [...KEYS].filter((key) => digits.includes(key)).length
+    found +=
+      digits === KEYS ? KEYS.length : Array.from(KEYS).filter((key) => digits.includes(key)).length
+    wrong += digits.length - Array.from(KEYS).filter((key) => digits.includes(key)).length
   }
   expect(wrong).toBe(0)
   expect(found / (20 * KEYS.length)).toBeGreaterThan(0.99)
@@ -101,7 +104,7 @@ test.each([
   ['in quick succession', { toneMs: 50, pauseMs: 45 }],
 ] as const)('keys are heard once each when they are %s', (_, change) => {
   for (const leadMs of [50, 54, 57, 61, 66]) {
-    const keys = [...KEYS, '5', '5', '5'].map((key) => press(key, change))
+    const keys = [...Array.from(KEYS), '5', '5', '5'].map((key) => press(key, change))
     expect(heard(sound(keys, leadMs))).toBe(`${KEYS}555`)
   }
 })
@@ -119,7 +122,7 @@ test.each([
     expect(
       heard(
         sound(
-          [...KEYS].map((key) => press(key, change)),
+          Array.from(KEYS).map((key) => press(key, change)),
           leadMs,
         ),
       ),
