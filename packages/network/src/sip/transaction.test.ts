@@ -24,6 +24,7 @@ function bench() {
   const transport: Transport = {
     local,
     at: () => local,
+    holds: () => true,
     send: (data, to, failed) => {
       const text = data.toString().split('\r\n')[0]!
       sent.push({ atMs: clock.monotonicMs(), text, data, to })
