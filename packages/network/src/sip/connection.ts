@@ -7,8 +7,11 @@ import type { Hop } from './hop.ts'
 import { Machine, Timers } from './machine.ts'
 import type { Table } from './machine.ts'
 
-/** How long a connection may take to come up, TLS handshake included, milliseconds. */
-export const CONNECT_LIMIT_MS = 5_000
+/**
+ * How long a connection may take to come up, TLS handshake included, milliseconds: less than the silence after which
+ * a carrier is passed over, so that a large request still has time to go over UDP.
+ */
+export const CONNECT_LIMIT_MS = 2_500
 /** How often a connection looks at itself, milliseconds: what follows is late by no more than this. */
 const LOOK_EVERY_MS = 5_000
 /** A connection of ours that nothing came over for so long is pinged, milliseconds. */
