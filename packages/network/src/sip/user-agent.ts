@@ -33,6 +33,7 @@ import { OutgoingCall } from './outgoing-call.ts'
 import type { CallOptions } from './outgoing-call.ts'
 import type { InviteServer, PlainServer } from './server-transaction.ts'
 import { contentFault, uriFault } from './refuse.ts'
+import type { Resolver } from './resolver.ts'
 import { Session } from './session.ts'
 import { TransactionLayer } from './transaction.ts'
 import type { Endpoint, Hop, Protocol, Transport } from './transport.ts'
@@ -43,6 +44,8 @@ export interface UserAgentOptions {
   random: Random
   log: Log
   timers?: SipTimers
+  /** For routes and targets that are host names; without it they stand for where the peer was. */
+  resolver?: Resolver
   /** User part of our Contact. */
   user?: string
   /** What peers are told instead of the transport's own address (NAT). */
@@ -91,8 +94,8 @@ export class UserAgent {
       onAck: (request) => this.#core.find(keyOf(request))?.onAck(request),
       onStray: (response, source) => this.#onStray(response, source),
     })
-    const user = options.user ?? 'saperly'
-    this.#core = new Core({ clock, random, timers, transport, user, layer })
+    const { user = 'saperly', resolver = null } = options
+    this.#core = new Core({ clock, random, timers, transport, user, layer, resolver })
   }
 
   /** Where we are reached. */
@@ -173,13 +176,14 @@ export class UserAgent {
     const { clock } = this.#core
     const untilMs = clock.monotonicMs() + CLOSE_GRACE_MS
     const never = new AbortController().signal
-    const settling = (): boolean => [...this.#outgoing].some((call) => call.settling)
+    const settling = (): boolean =>
+      this.#core.resolving || [...this.#outgoing].some((call) => call.settling)
     while ((this.#core.layer.waiting || settling()) && clock.monotonicMs() < untilMs) {
       await clock.sleep(CLOSE_POLL_MS, never)
     }
     for (const call of this.#outgoing) call.drop()
     for (const user of this.#core.users()) user.drop()
-    this.#core.layer.close()
+    this.#core.close()
     await this.#options.transport.close()
   }
 
