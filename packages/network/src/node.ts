@@ -1,9 +1,11 @@
 // One machine of the phone network: joins signalling, media, trunks and the sandbox behind the network's port.
 import type { Clock, Ids, Log, Random } from '@saperly/kernel'
 import { IncomingLeg } from './leg/incoming.ts'
+import type { IncomingRoute } from './leg/incoming.ts'
 import type { Leg, LegParts } from './leg/leg.ts'
 import { OutgoingLeg } from './leg/outgoing.ts'
-import type { Route } from './leg/outgoing.ts'
+import { fixedWays } from './leg/route.ts'
+import type { Ways } from './leg/route.ts'
 import type { MediaPlane } from './media/port.ts'
 import type { Environment, Network, NetworkCommand, NetworkEvent, Voice } from './port.ts'
 import { SANDBOX_CALL_HEADER } from './sandbox/port.ts'
@@ -16,8 +18,10 @@ import { openUdp } from './sip/transport.ts'
 import type { Endpoint, Transport } from './sip/transport.ts'
 import { bareHost, numberOf, parseUri, sipUri } from './sip/uri.ts'
 import { UserAgent } from './sip/user-agent.ts'
-import { Trunk, trunksFor } from './trunk.ts'
-import type { TrunkSettings } from './trunk.ts'
+import type { Resolve } from './trunk/hosts.ts'
+import type { TrunkSettings } from './trunk/settings.ts'
+import type { Trunk, TrunkState } from './trunk/trunk.ts'
+import { Trunks } from './trunk/trunks.ts'
 
 /** Legs at one time; a dial beyond it ends as refused, an incoming call gets 503. */
 export const MAX_LEGS = 5_000
@@ -41,6 +45,8 @@ export interface NodeOptions {
   sandbox: Sandbox | null
   voices: readonly Voice[]
   recognizer: 'phrases' | 'free'
+  /** Finds the hosts of trunks that have a name; without it only literal addresses are found. */
+  resolve?: Resolve
   /** Instead of a UDP socket of its own, for simulation. */
   transport?: Transport
 }
@@ -51,6 +57,8 @@ export interface NetworkNode extends Network {
   readonly address: Endpoint
   /** Live legs, SIP transactions and dialogs; all zero after `close`. */
   readonly counts: { legs: number; transactions: number; dialogs: number }
+  /** How each trunk stands. */
+  readonly trunks: readonly TrunkState[]
 }
 
 /** Binds the node's SIP port and starts taking calls. Rejects with a Fault when the port can't be had. */
@@ -64,7 +72,7 @@ class SipNode implements NetworkNode {
   readonly recognizer: 'phrases' | 'free'
   readonly #options: NodeOptions
   readonly #ua: UserAgent
-  readonly #trunks: readonly Trunk[]
+  readonly #trunks: Trunks
   readonly #parts: LegParts
   readonly #legs = new Map<string, Leg>()
   readonly #listeners: ((event: NetworkEvent) => void)[] = []
@@ -75,7 +83,6 @@ class SipNode implements NetworkNode {
     const { clock, random, log, media: plane } = options
     this.#options = options
     this.recognizer = options.recognizer
-    this.#trunks = options.trunks.map((settings) => new Trunk(settings))
     this.#ua = new UserAgent({
       transport,
       clock,
@@ -83,22 +90,25 @@ class SipNode implements NetworkNode {
       log,
       ...(options.sip.timers && { timers: options.sip.timers }),
       publicAddress: options.sip.publicAddress ?? null,
-      admits: (source) => this.#originOf(source) !== null,
+      admits: (source) => this.#isSandbox(source) || this.#trunks.admits(source),
+      guard: (request, source) =>
+        this.#isSandbox(source) ? null : this.#trunks.guard(request, source),
       onCall: (call) => this.#onCall(call),
     })
+    const ours = options.sip.publicAddress ?? options.sip.address
+    const resolve: Resolve = options.resolve ?? ((_, onHops) => onHops([]))
+    this.#trunks = new Trunks(options.trunks, { clock, random, log, ua: this.#ua, resolve, ours })
     this.#parts = {
       clock,
       random,
       log,
       plane,
       ua: this.#ua,
-      media: {
-        bind: options.sip.address,
-        advertised: options.sip.publicAddress ?? options.sip.address,
-      },
+      media: { bind: options.sip.address, advertised: ours },
       emit: (event) => this.#emit(event),
       transferUri: (to, environment, trunk) => this.#transferUri(to, environment, trunk),
     }
+    this.#trunks.open()
   }
 
   get address(): Endpoint {
@@ -108,6 +118,10 @@ class SipNode implements NetworkNode {
   get counts(): { legs: number; transactions: number; dialogs: number } {
     const { transactions, dialogs } = this.#ua
     return { legs: this.#legs.size, transactions, dialogs }
+  }
+
+  get trunks(): readonly TrunkState[] {
+    return this.#trunks.states
   }
 
   voices(): readonly Voice[] {
@@ -140,6 +154,7 @@ class SipNode implements NetworkNode {
       await clock.sleep(CLOSE_POLL_MS, never)
     }
     if (this.#legs.size > 0) log.error('node.legs_stuck', { legs: this.#legs.size })
+    await this.#trunks.close()
     await this.#ua.close()
     await sandbox?.close()
     await media.close()
@@ -153,11 +168,12 @@ class SipNode implements NetworkNode {
     const { callId } = command
     if (this.#legs.has(callId)) return this.#options.log.warn('node.dialled_twice', { callId })
     if (this.#legs.size >= MAX_LEGS) return this.#refuseDial(callId)
-    const routes =
-      command.environment === 'test'
-        ? this.#sandboxRoutes(command)
-        : this.#trunkRoutes(command.from, command.to)
-    this.#start(callId, new OutgoingLeg(this.#parts, command, routes, this.#forget(callId)))
+    const { environment, from, to, callerIdName: callerName } = command
+    const ways =
+      environment === 'test'
+        ? this.#sandboxWays(command)
+        : this.#trunks.waysTo({ from, to, callerName })
+    this.#start(callId, new OutgoingLeg(this.#parts, command, ways, this.#forget(callId)))
   }
 
   #start(callId: string, leg: Leg): void {
@@ -183,36 +199,29 @@ class SipNode implements NetworkNode {
     )
   }
 
-  #sandboxRoutes({ from, to, toOwnNumber = false }: Dial): Route[] {
-    const { sandbox } = this.#options
-    const via = toOwnNumber ? this.address : sandbox?.addressFor(to)
-    if (!via) return []
-    return [
+  #sandboxWays({ from, to, callerIdName, toOwnNumber = false }: Dial): Ways {
+    const via = toOwnNumber ? this.address : this.#options.sandbox?.addressFor(to)
+    if (!via) return fixedWays([])
+    return fixedWays([
       {
         trunk: null,
         via: udpHop(via),
         to: sipUri(to, via.address, via.port),
         from: sipUri(from, this.#parts.media.advertised, null),
+        displayName: callerIdName,
+        fields: [],
         codecs: ['PCMU', 'PCMA'],
+        srtp: 'off',
         credentials: null,
+        failover: new Set(),
+        redirects: { max: 0, allow: () => false },
       },
-    ]
-  }
-
-  #trunkRoutes(from: string, to: string): Route[] {
-    return trunksFor(this.#trunks, to).map((trunk) => ({
-      trunk: trunk.name,
-      via: trunk.hop,
-      to: trunk.uriOf(to),
-      from: sipUri(trunk.callerOf(from), this.#parts.media.advertised, null),
-      codecs: trunk.codecs,
-      credentials: trunk.credentials,
-    }))
+    ])
   }
 
   #bye(command: Extract<NetworkCommand, { type: 'bye' }>): void {
     const { callId, dialog } = command
-    const credentials = this.#trunks.find(({ name }) => name === dialog.trunk)?.credentials ?? null
+    const credentials = this.#trunks.named(dialog.trunk)?.credentials ?? null
     this.#ua.sendBye(dialog, credentials, (sipCode) =>
       this.#options.log.info('node.bye_for_another', { callId, sipCode }),
     )
@@ -230,32 +239,31 @@ class SipNode implements NetworkNode {
     sandbox.call({ callId, from, to, script, node: this.address })
   }
 
-  /** Whose requests come from there; null for strangers, who are dropped in silence. */
-  #originOf(source: Endpoint): { environment: Environment; trunk: Trunk | null } | null {
+  /** Our own phones, and ourselves: a test call to one of our numbers comes back in. */
+  #isSandbox(source: Endpoint): boolean {
     const { address, port } = this.address
-    const ours = source.address === address && source.port === port
-    if (ours || this.#options.sandbox?.sourceOf(source.address, source.port)) {
-      return { environment: 'test', trunk: null }
-    }
-    const trunk = this.#trunks.find((known) => known.owns(source))
-    return trunk ? { environment: 'live', trunk } : null
+    if (source.address === address && source.port === port) return true
+    return this.#options.sandbox?.sourceOf(source.address, source.port) ?? false
   }
 
   #onCall(call: IncomingCall): void {
-    const origin = this.#originOf(call.source)
-    if (!origin || this.#closing || this.#legs.size >= MAX_LEGS) return call.reject(503)
-    const to = numberOf(call.requestUri)
+    const sandbox = this.#isSandbox(call.source)
+    const trunk = sandbox ? null : (this.#trunks.originOf(call.request, call.source) ?? null)
+    const full = this.#legs.size >= MAX_LEGS
+    if ((!sandbox && !trunk) || this.#closing || full) return call.reject(503)
+    const to = trunk ? trunk.names.calledBy(call.request) : numberOf(call.requestUri)
     if (to === null) return call.reject(484)
-    const callId = this.#takeExpected(call, origin.environment) ?? this.#options.ids.next('call')
-    const route = {
-      callId,
-      environment: origin.environment,
-      trunk: origin.trunk?.name ?? null,
-      from: callerOf(call),
-      to,
-      codecs: origin.trunk?.codecs ?? (['PCMU', 'PCMA'] as const),
+    const place = trunk?.limits.takeIncoming()
+    if (place === null) return call.reject(503)
+    const environment = sandbox ? 'test' : 'live'
+    const callId = this.#takeExpected(call, environment) ?? this.#options.ids.next('call')
+    const route = { callId, environment, to, from: callerOf(call), ...mediaOf(trunk) } as const
+    const forget = this.#forget(callId)
+    const over = (): void => {
+      place?.release()
+      forget()
     }
-    this.#start(callId, new IncomingLeg(this.#parts, call, route, this.#forget(callId)))
+    this.#start(callId, new IncomingLeg(this.#parts, call, route, over))
   }
 
   #takeExpected(call: IncomingCall, environment: Environment): string | null {
@@ -272,8 +280,14 @@ class SipNode implements NetworkNode {
       const phone = sandbox?.addressFor(to)
       return phone ? sipUri(to, phone.address, phone.port) : null
     }
-    return this.#trunks.find(({ name }) => name === trunk)?.uriOf(to) ?? null
+    return this.#trunks.named(trunk)?.names.uriOf(to) ?? null
   }
+}
+
+/** What is agreed with the peers of a trunk; a sandbox phone speaks plain G.711. */
+function mediaOf(trunk: Trunk | null): Pick<IncomingRoute, 'trunk' | 'codecs' | 'srtp'> {
+  if (!trunk) return { trunk: null, codecs: ['PCMU', 'PCMA'], srtp: 'off' }
+  return { trunk: trunk.name, codecs: trunk.codecs, srtp: trunk.srtp }
 }
 
 /** The asserted identity, else From; `anonymous` when neither names anybody. */

@@ -12,7 +12,7 @@ import { SimNetwork } from './sip/sim-network.ts'
 import type { Datagram } from './sip/sim-network.ts'
 import type { Endpoint, Transport } from './sip/transport.ts'
 import { UserAgent } from './sip/user-agent.ts'
-import type { TrunkSettings } from './trunk.ts'
+import type { TrunkSettings } from './trunk/settings.ts'
 
 export const TALK: TalkOptions = {
   language: 'en-US',
@@ -101,6 +101,7 @@ export function trunk(
     password: null,
     prefixes: ['+'],
     codecs: ['PCMU', 'PCMA'],
+    optionsIntervalSec: 0,
     ...more,
   }
 }

@@ -60,10 +60,10 @@ export class Core {
   }
 
   /** Our Contact URI for a peer at that hop; `sips` where the Request-URI is (RFC 3261 section 8.1.1.8). */
-  contactFor({ protocol }: Hop, requestUri = ''): string {
+  contactFor({ protocol }: Hop, requestUri = '', user: string = this.#user): string {
     const { address, port } = this.layer.sentBy(protocol)
     const params = protocol === 'UDP' ? '' : `;transport=${protocol.toLowerCase()}`
-    const uri = sipUri(this.#user, address, port)
+    const uri = sipUri(user, address, port)
     return /^sips:/i.test(requestUri) ? uri.replace(/^sip:/, 'sips:') : `${uri}${params}`
   }
 

@@ -17,7 +17,7 @@ import { randomHex } from '@saperly/kernel'
 import type { Clock, Log, Random } from '@saperly/kernel'
 import type { DialogRecord } from '../port.ts'
 import type { CallEvent } from './call-event.ts'
-import { METHODS, composeRequest, composeResponse } from './compose.ts'
+import { METHODS, composeResponse } from './compose.ts'
 import type { Field, ResponseParts } from './compose.ts'
 import { Core } from './core.ts'
 import { Dialog, dialogKey } from './dialog.ts'
@@ -29,6 +29,8 @@ import { SIP_TIMERS } from './machine.ts'
 import type { SipTimers } from './machine.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { cseqOf } from './message.ts'
+import { askOutside } from './outside-request.ts'
+import type { OutsideRequest } from './outside-request.ts'
 import { OutgoingCall } from './outgoing-call.ts'
 import type { CallOptions } from './outgoing-call.ts'
 import type { InviteServer, PlainServer } from './server-transaction.ts'
@@ -52,8 +54,16 @@ export interface UserAgentOptions {
   publicAddress?: string | null
   /** Requests from other sources are dropped without an answer; by default everybody is heard. */
   admits?: (source: Hop) => boolean
+  /** Whether a call that would be taken is refused after all, and how: a challenge, for one. Null lets it in. */
+  guard?: (request: SipRequest, source: Hop) => Refusal | null
   /** A call reaches us; without it every call is refused with 480. */
   onCall?: (call: IncomingCall) => void
+}
+
+/** A final response of 300-699, with its header fields. */
+export interface Refusal {
+  status: number
+  fields: readonly Field[]
 }
 
 /** How long `close` waits for BYEs and CANCELs to be answered, milliseconds. */
@@ -142,26 +152,24 @@ export class UserAgent {
 
   /** Asks a peer whether it is alive; any final response is its code, null for silence. */
   options(uri: string, via: Hop, onDone: (sipCode: number | null) => void): void {
-    const { random } = this.#core
     const contact = this.#core.contactFor(via, uri)
-    const request = composeRequest({
-      method: 'OPTIONS',
-      uri,
-      from: `<${contact}>;tag=${randomHex(random, 8)}`,
-      to: `<${uri}>`,
-      callId: `${randomHex(random, 12)}@${this.address.address}`,
-      cseq: 1,
-      contact,
-      routes: [],
-      fields: [['accept', 'application/sdp']],
-      body: null,
-    })
-    this.#core.layer.request(request, via, {
-      onResponse: (response) => {
-        if (response.status >= 200) onDone(response.status)
-      },
-      onFailure: () => onDone(null),
-    })
+    const request = {
+      ...{ method: 'OPTIONS', uri, from: contact, to: uri, via, contact, auth: null },
+      callId: `${randomHex(this.#core.random, 12)}@${this.address.address}`,
+      nextCSeq: () => 1,
+      fields: [['accept', 'application/sdp']] as const,
+    }
+    askOutside(this.#core, request, (response) => onDone(response?.status ?? null))
+  }
+
+  /** Sends a request outside of any dialog; `onDone` hears its final response once, null for silence. */
+  ask(request: OutsideRequest, onDone: (response: SipResponse | null) => void): void {
+    askOutside(this.#core, request, onDone)
+  }
+
+  /** Our Contact URI for a peer at that hop, with `user` for its user part. */
+  contactFor(via: Hop, user: string): string {
+    return this.#core.contactFor(via, '', user)
   }
 
   /** Hangs up every call, waits a moment for the answers, and gives everything back. Idempotent. */
@@ -197,6 +205,8 @@ export class UserAgent {
     if (hasToTag(request)) return this.#inDialog(transaction)
     const fault = this.#faultOf(request) ?? contentFault(request)
     if (fault !== null) return this.#refuse(transaction, fault)
+    const refusal = this.#options.guard?.(request, transaction.source)
+    if (refusal) return this.#reply(transaction, refusal.status, { fields: refusal.fields })
     const { onCall } = this.#options
     if (!onCall || this.#closing) return this.#reply(transaction, 480)
     const call = new IncomingCall(this.#core, transaction)

@@ -151,9 +151,9 @@ describe('a registration', () => {
     const answer = fc.oneof(
       fc.integer({ min: 1, max: 4000 }).map(granted),
       fc.integer({ min: 0, max: 10 ** 6 }).map(tooBrief),
-      fc.tuple(fc.constantFrom(403, 500, 503, null), fc.constantFrom(null, 3, 9999)).map((parts) =>
-        refused(...parts),
-      ),
+      fc
+        .tuple(fc.constantFrom(403, 500, 503, null), fc.constantFrom(null, 3, 9999))
+        .map((parts) => refused(...parts)),
     )
     const runs = fc.tuple(fc.array(answer, { maxLength: 20 }), fc.nat(2_000_000))
     await fc.assert(
