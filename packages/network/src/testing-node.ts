@@ -3,7 +3,7 @@ import { Ids, SimClock, assert, seededRandom, silentLog } from '@saperly/kernel'
 import type { Clock } from '@saperly/kernel'
 import type { MediaCommand, MediaEvent, MediaPlane } from './media/port.ts'
 import { createNode } from './node.ts'
-import type { NetworkNode } from './node.ts'
+import type { NetworkNode, NodeOptions } from './node.ts'
 import type { NetworkCommand, NetworkEvent, TalkOptions } from './port.ts'
 import type { Sandbox, SandboxCall } from './sandbox/port.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
@@ -110,6 +110,7 @@ export function trunk(
 export async function world(
   trunks: readonly TrunkSettings[] = [],
   drops: (datagram: Datagram) => boolean = () => false,
+  more: Partial<NodeOptions> = {},
 ): Promise<World> {
   const clock = new SimClock()
   const random = seededRandom(7)
@@ -134,6 +135,7 @@ export async function world(
     voices: [],
     recognizer: 'phrases',
     transport: network.open(NODE),
+    ...more,
   })
   const events: NetworkEvent[] = []
   node.subscribe((event) => events.push(event))
