@@ -14,13 +14,15 @@ import { parseNameAddr } from './sip/header.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
 import { udpHop } from './sip/hop.ts'
 import type { SipTimers } from './sip/machine.ts'
-import { openUdp } from './sip/transport.ts'
+import type { TlsServerSettings } from './sip/tls.ts'
+import { openTransports } from './sip/transports.ts'
 import type { Endpoint, Transport } from './sip/transport.ts'
 import { bareHost, numberOf, parseUri, sipUri } from './sip/uri.ts'
 import { UserAgent } from './sip/user-agent.ts'
 import type { Resolve } from './trunk/hosts.ts'
 import type { TrunkSettings } from './trunk/settings.ts'
 import type { Trunk, TrunkState } from './trunk/trunk.ts'
+import { tlsClients } from './trunk/tls.ts'
 import { Trunks } from './trunk/trunks.ts'
 
 /** Legs at one time; a dial beyond it ends as refused, an incoming call gets 503. */
@@ -39,7 +41,12 @@ export interface NodeOptions {
   /** Closed with the node. */
   media: MediaPlane
   /** Where SIP and media are bound; `publicAddress` is what peers are told, when it is another (NAT). */
-  sip: Endpoint & { publicAddress?: string | null; timers?: SipTimers }
+  sip: Endpoint & {
+    publicAddress?: string | null
+    timers?: SipTimers
+    /** Where others may reach us over TLS, and what we show them; without it only we open such connections. */
+    tls?: { port: number; server: TlsServerSettings } | null
+  }
   trunks: readonly TrunkSettings[]
   /** Closed with the node. Without one, test calls end as `no_trunk`. */
   sandbox: Sandbox | null
@@ -47,7 +54,7 @@ export interface NodeOptions {
   recognizer: 'phrases' | 'free'
   /** Finds the hosts of trunks that have a name; without it only literal addresses are found. */
   resolve?: Resolve
-  /** Instead of a UDP socket of its own, for simulation. */
+  /** Instead of sockets of its own, for simulation. */
   transport?: Transport
 }
 
@@ -63,7 +70,21 @@ export interface NetworkNode extends Network {
 
 /** Binds the node's SIP port and starts taking calls. Rejects with a Fault when the port can't be had. */
 export async function createNode(options: NodeOptions): Promise<NetworkNode> {
-  return new SipNode(options, options.transport ?? (await openUdp(options.sip)))
+  let node: SipNode | null = null
+  const { clock, log, sip, trunks } = options
+  const transport =
+    options.transport ??
+    (await openTransports({
+      ...{ bind: sip, clock, log },
+      accepts: (address) => node?.accepts(address) ?? false,
+      tls: {
+        port: sip.tls?.port ?? 0,
+        server: sip.tls?.server ?? null,
+        client: tlsClients(trunks),
+      },
+    }))
+  node = new SipNode(options, transport)
+  return node
 }
 
 type Dial = Extract<NetworkCommand, { type: 'dial' }>
@@ -122,6 +143,11 @@ class SipNode implements NetworkNode {
 
   get trunks(): readonly TrunkState[] {
     return this.#trunks.states
+  }
+
+  /** Whether a connection from that address is taken. */
+  accepts(address: string): boolean {
+    return address === this.address.address || this.#trunks.accepts(address)
   }
 
   voices(): readonly Voice[] {

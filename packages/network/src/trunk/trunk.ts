@@ -13,6 +13,7 @@ import { TrunkNames, hostOf } from './names.ts'
 import { Registrar } from './registrar.ts'
 import type { SrtpMode, TrunkSettings } from './settings.ts'
 import { SourceList } from './sources.ts'
+import { serverNameOf } from './tls.ts'
 
 /** Where a trunk has no room, or its host none for us (RFC 3263 section 4.3): always reason to try the next. */
 const UNAVAILABLE = 503
@@ -111,6 +112,12 @@ export class Trunk {
     return this.#sources === null ? this.owns(source) : this.#sources.has(source.address)
   }
 
+  /** Whether anything at all may come from that address: calls, or what belongs to ours. */
+  accepts(address: string): boolean {
+    const hosts = this.hosts.has(address) || (this.#registrarHosts?.has(address) ?? false)
+    return hosts || (this.#sources?.has(address) ?? false)
+  }
+
   /** The way to `to` over one of its hops. */
   routeTo(to: string, from: string, callerName: string | null, via: Hop): Route {
     const identity = this.names.identityOf(from, callerName)
@@ -144,9 +151,10 @@ export class Trunk {
   }
 
   #hostsAt(address: string, deps: TrunkDeps, intervalMs: number): TrunkHosts {
-    const { transport, tls, name } = this.#settings
+    const { transport, name } = this.#settings
     const protocol = transport.toUpperCase() as Protocol
-    const target = { ...hostOf(address), protocol, serverName: tls?.serverName ?? null }
+    const serverName = protocol === 'TLS' ? serverNameOf({ ...this.#settings, address }) : null
+    const target = { ...hostOf(address), protocol, serverName }
     const probe: HostsDeps['probe'] = (hop, onAnswer) =>
       deps.ua.options(this.names.uri, hop, onAnswer)
     return new TrunkHosts({ ...deps, probe }, name, target, intervalMs)

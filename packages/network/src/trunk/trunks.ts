@@ -50,6 +50,11 @@ export class Trunks {
     return this.#trunks.some((trunk) => trunk.admits(source))
   }
 
+  /** Whether a connection from that address is taken. */
+  accepts(address: string): boolean {
+    return this.#trunks.some((trunk) => trunk.accepts(address))
+  }
+
   /**
    * Whose an INVITE is: the trunk that it comes from by address, before those that only allow the address. Several
    * that share one are told apart by the user that the caller claims to be, which {@link guard} has proved by then.
