@@ -16,6 +16,7 @@ const DIALOG = {
 }
 
 export class ScriptedNetwork implements Network {
+  readonly trunks = []
   readonly recognizer = 'free'
   readonly #clock: Clock
   readonly #listeners: ((event: NetworkEvent) => void)[] = []

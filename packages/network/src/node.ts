@@ -7,7 +7,14 @@ import { OutgoingLeg } from './leg/outgoing.ts'
 import { fixedWays } from './leg/route.ts'
 import type { Ways } from './leg/route.ts'
 import type { MediaPlane } from './media/port.ts'
-import type { Environment, Network, NetworkCommand, NetworkEvent, Voice } from './port.ts'
+import type {
+  Environment,
+  Network,
+  NetworkCommand,
+  NetworkEvent,
+  TrunkState,
+  Voice,
+} from './port.ts'
 import { SANDBOX_CALL_HEADER } from './sandbox/port.ts'
 import type { Sandbox } from './sandbox/port.ts'
 import { parseNameAddr } from './sip/header.ts'
@@ -21,7 +28,7 @@ import { bareHost, numberOf, parseUri, sipUri } from './sip/uri.ts'
 import { UserAgent } from './sip/user-agent.ts'
 import type { Resolve } from './trunk/hosts.ts'
 import type { TrunkSettings } from './trunk/settings.ts'
-import type { Trunk, TrunkState } from './trunk/trunk.ts'
+import type { Trunk } from './trunk/trunk.ts'
 import { tlsClients } from './trunk/tls.ts'
 import { Trunks } from './trunk/trunks.ts'
 
@@ -64,8 +71,6 @@ export interface NetworkNode extends Network {
   readonly address: Endpoint
   /** Live legs, SIP transactions and dialogs; all zero after `close`. */
   readonly counts: { legs: number; transactions: number; dialogs: number }
-  /** How each trunk stands. */
-  readonly trunks: readonly TrunkState[]
 }
 
 /** Binds the node's SIP port and starts taking calls. Rejects with a Fault when the port can't be had. */

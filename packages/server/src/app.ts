@@ -31,6 +31,7 @@ import { auditKey, linkKey } from './secrets/derive.ts'
 import type { Store } from './store/port.ts'
 import { openStore } from './store/postgres.ts'
 import { startEmbedded } from './store/embedded/supervisor.ts'
+import { trunkFigures } from './trunk-figures.ts'
 import { Deliverer } from './webhook/deliver.ts'
 
 /** Where the sandbox's phones live, whatever the node itself is bound to. */
@@ -150,7 +151,11 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       log,
       voices: () => network.voices(),
       publicUrl: () => url,
-      liveStats: () => ({ manual_sockets: sockets.open, outbound_requests: dialler.open }),
+      liveStats: () => ({
+        manual_sockets: sockets.open,
+        outbound_requests: dialler.open,
+        ...trunkFigures(network.trunks),
+      }),
       manualEnded: (connectionId) => sockets.disconnect(connectionId),
       afterCommit: emitted,
     })

@@ -2,6 +2,7 @@
 import { assert } from '@saperly/kernel'
 import type { Clock, Random } from '@saperly/kernel'
 import type { Route } from '../leg/route.ts'
+import type { TrunkState } from '../port.ts'
 import type { Credentials } from '../sip/digest.ts'
 import type { Endpoint, Hop, Protocol } from '../sip/hop.ts'
 import type { Codec } from '../sip/sdp.ts'
@@ -27,18 +28,6 @@ export interface TrunkDeps {
   resolve: Resolve
   /** The address that peers know us by. */
   ours: string
-}
-
-/** A trunk as it stands, for figures and logs. */
-export interface TrunkState {
-  name: string
-  /** False while no host of it answers. */
-  up: boolean
-  /** Null when it doesn't register. */
-  registered: boolean | null
-  /** Calls on it now, and calls that wait for their turn. */
-  calls: number
-  waiting: number
 }
 
 export class Trunk {

@@ -4,6 +4,9 @@ import type { EndpointName } from '@saperly/contract'
 /** Upper bounds of the duration histogram, seconds. */
 const BUCKETS_SEC = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
 
+/** `name`, or `name{label="value"}`; those of one name have to follow each other. */
+const FIGURE = /^([a-z][a-z0-9_]*)(?:\{[a-z_]+="[a-z0-9_-]{1,60}"\})?$/
+
 /** Routes that are not of the table count under this name, so that nobody can make up labels. */
 export type RouteLabel = EndpointName | 'other'
 
@@ -31,16 +34,20 @@ export class Metrics {
     if (at >= 0) series.buckets[at]!++
   }
 
-  /** The whole exposition. `figures`: gauges by name without prefix. */
+  /** The whole exposition. `figures`: gauges by name without prefix, with a label behind it where there are several. */
   render(figures: Readonly<Record<string, number>>): string {
     const lines = [
       '# HELP saperly_http_request_duration_seconds Time from the request to its answer.',
       '# TYPE saperly_http_request_duration_seconds histogram',
     ]
     for (const [labels, series] of this.#requests) lines.push(...histogram(labels, series))
+    const typed = new Set<string>()
     for (const [name, value] of Object.entries(figures)) {
-      if (!/^[a-z][a-z0-9_]*$/.test(name) || !Number.isFinite(value)) continue
-      lines.push(`# TYPE saperly_${name} gauge`, `saperly_${name} ${value}`)
+      const [, family] = FIGURE.exec(name) ?? []
+      if (family === undefined || !Number.isFinite(value)) continue
+      if (!typed.has(family)) lines.push(`# TYPE saperly_${family} gauge`)
+      typed.add(family)
+      lines.push(`saperly_${name} ${value}`)
     }
     return `${lines.join('\n')}\n`
   }
