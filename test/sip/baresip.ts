@@ -31,6 +31,8 @@ export interface BaresipOptions {
   toneHz: number
   /** Listens for TLS as well, one port above, with the certificate of `carrier.example`; trusts the tests' CA. */
   tls?: boolean
+  /** What it answers challenges with. */
+  credentials?: { username: string; password: string }
   /** What it plays first, once: mono samples at 8 kHz, with silence behind them. */
   speech?: Int16Array
 }
@@ -159,9 +161,13 @@ async function writeConfig(
     `ctrl_tcp_listen ${ADDRESS}:${controlPort}`,
     ...(options.tls === true ? await tlsLines(folder) : []),
   ]
+  const { credentials } = options
+  const proof = credentials
+    ? `;auth_user=${credentials.username};auth_pass=${credentials.password}`
+    : ''
   const accounts = options.numbers.map(
     (number) =>
-      `<sip:${number}@${ADDRESS}:${port}>;regint=0;answermode=${options.answer};audio_codecs=PCMU/8000/1,PCMA/8000/1`,
+      `<sip:${number}@${ADDRESS}:${port}>;regint=0;answermode=${options.answer};audio_codecs=PCMU/8000/1,PCMA/8000/1${proof}`,
   )
   await mkdir(join(folder, 'heard'))
   await writeFile(join(folder, 'config'), `${lines.join('\n')}\n`)
