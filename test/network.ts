@@ -93,6 +93,7 @@ function lossy(
   return {
     local: udp.local,
     at: (protocol) => udp.at(protocol),
+    holds: (hop) => udp.holds(hop),
     send: (data, to, failed) => {
       if (!drops('out')) udp.send(data, to, failed)
     },
@@ -110,6 +111,7 @@ function slow(udp: Transport, clock: Clock, delayMs: number, crossings: Crossing
   return {
     local: udp.local,
     at: (protocol) => udp.at(protocol),
+    holds: (hop) => udp.holds(hop),
     send: (data, to, failed) => {
       crossings.sent(data)
       udp.send(data, to, failed)

@@ -16,6 +16,7 @@ const DIALOG = {
 }
 
 export class ScriptedNetwork implements Network {
+  readonly trunks = []
   readonly recognizer = 'free'
   load: PlaneLoad = { workers: [], overloaded: false }
   readonly #clock: Clock

@@ -9,6 +9,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SystemClock } from '@saperly/kernel'
+import { CA_PATH, certificate } from './certificates.ts'
 
 const MODULES = '/usr/lib/baresip/modules'
 const ADDRESS = '127.0.0.1'
@@ -28,6 +29,10 @@ export interface BaresipOptions {
   numbers: readonly string[]
   /** The tone it plays all the time, Hz; 0 for silence. */
   toneHz: number
+  /** Listens for TLS as well, one port above, with the certificate of `carrier.example`; trusts the tests' CA. */
+  tls?: boolean
+  /** What it answers challenges with. */
+  credentials?: { username: string; password: string }
   /** What it plays first, once: mono samples at 8 kHz, with silence behind them. */
   speech?: Int16Array
 }
@@ -154,16 +159,29 @@ async function writeConfig(
     ...['g711', 'aufile', 'aubridge', 'sndfile'].map((name) => `module ${name}.so`),
     ...['account', 'menu', 'ctrl_tcp'].map((name) => `module_app ${name}.so`),
     `ctrl_tcp_listen ${ADDRESS}:${controlPort}`,
+    ...(options.tls === true ? await tlsLines(folder) : []),
   ]
+  const { credentials } = options
+  const proof = credentials
+    ? `;auth_user=${credentials.username};auth_pass=${credentials.password}`
+    : ''
   const accounts = options.numbers.map(
     (number) =>
-      `<sip:${number}@${ADDRESS}:${port}>;regint=0;answermode=${options.answer};audio_codecs=PCMU/8000/1,PCMA/8000/1`,
+      `<sip:${number}@${ADDRESS}:${port}>;regint=0;answermode=${options.answer};audio_codecs=PCMU/8000/1,PCMA/8000/1${proof}`,
   )
   await mkdir(join(folder, 'heard'))
   await writeFile(join(folder, 'config'), `${lines.join('\n')}\n`)
   await writeFile(join(folder, 'accounts'), `${accounts.join('\n')}\n`)
   await writeFile(join(folder, 'contacts'), '')
   await writeFile(play, options.speech ? wavOf(options.speech, 120) : toneWav(options.toneHz, 60))
+}
+
+/** baresip wants a certificate and its key in one file. */
+async function tlsLines(folder: string): Promise<string[]> {
+  const { certificate: shown, key } = certificate('carrier')
+  const file = join(folder, 'certificate.pem')
+  await writeFile(file, `${shown}${key}`)
+  return [`sip_certificate ${file}`, `sip_cafile ${CA_PATH}`]
 }
 
 function toneWav(hertz: number, seconds: number): Buffer {

@@ -22,16 +22,26 @@ export interface Sipp {
   close(): Promise<void>
 }
 
-export async function startSipp(scenario: string, calls: number): Promise<Sipp> {
+/** `protocol`: over TCP all calls share one connection. */
+export async function startSipp(
+  scenario: string,
+  calls: number,
+  protocol: 'UDP' | 'TCP' = 'UDP',
+): Promise<Sipp> {
   const folder = await mkdtemp(join(tmpdir(), 'saperly-sipp-'))
   const file = join(folder, 'scenario.xml')
   await writeFile(file, scenario)
   const port = await freeUdpPort()
   const args = ['-sf', file, '-i', ADDRESS, '-p', String(port), '-m', String(calls)]
-  const child = spawn('sipp', [...args, '-nostdin', '-timeout', '60', '-timeout_error'], {
-    cwd: folder,
-    stdio: 'ignore',
-  })
+  const mode = protocol === 'UDP' ? 'u1' : 't1'
+  const child = spawn(
+    'sipp',
+    [...args, '-t', mode, '-nostdin', '-timeout', '60', '-timeout_error'],
+    {
+      cwd: folder,
+      stdio: 'ignore',
+    },
+  )
   const done = once(child, 'exit').then(([code]) => Number(code ?? -1))
   return {
     address: ADDRESS,

@@ -1,24 +1,37 @@
 // One machine of the phone network: joins signalling, media, trunks and the sandbox behind the network's port.
 import type { Clock, Ids, Log, Random } from '@saperly/kernel'
 import { IncomingLeg } from './leg/incoming.ts'
+import type { IncomingRoute } from './leg/incoming.ts'
 import type { Leg, LegParts } from './leg/leg.ts'
 import { OutgoingLeg } from './leg/outgoing.ts'
-import type { Route } from './leg/outgoing.ts'
+import { fixedWays } from './leg/route.ts'
+import type { Ways } from './leg/route.ts'
 import type { MediaPlane } from './media/port.ts'
 import type { PlaneLoad } from './media/load.ts'
-import type { Environment, Network, NetworkCommand, NetworkEvent, Voice } from './port.ts'
+import type {
+  Environment,
+  Network,
+  NetworkCommand,
+  NetworkEvent,
+  TrunkState,
+  Voice,
+} from './port.ts'
 import { SANDBOX_CALL_HEADER } from './sandbox/port.ts'
 import type { Sandbox } from './sandbox/port.ts'
 import { parseNameAddr } from './sip/header.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
 import { udpHop } from './sip/hop.ts'
 import type { SipTimers } from './sip/machine.ts'
-import { openUdp } from './sip/transport.ts'
+import type { TlsServerSettings } from './sip/tls.ts'
+import { openTransports } from './sip/transports.ts'
 import type { Endpoint, Transport } from './sip/transport.ts'
 import { bareHost, numberOf, parseUri, sipUri } from './sip/uri.ts'
 import { UserAgent } from './sip/user-agent.ts'
-import { Trunk, trunksFor } from './trunk.ts'
-import type { TrunkSettings } from './trunk.ts'
+import type { Resolve } from './trunk/hosts.ts'
+import type { TrunkSettings } from './trunk/settings.ts'
+import type { Trunk } from './trunk/trunk.ts'
+import { tlsClients } from './trunk/tls.ts'
+import { Trunks } from './trunk/trunks.ts'
 
 /** Legs at one time; a dial beyond it ends as refused, an incoming call gets 503. */
 export const MAX_LEGS = 5_000
@@ -38,13 +51,20 @@ export interface NodeOptions {
   /** Closed with the node. */
   media: MediaPlane
   /** Where SIP and media are bound; `publicAddress` is what peers are told, when it is another (NAT). */
-  sip: Endpoint & { publicAddress?: string | null; timers?: SipTimers }
+  sip: Endpoint & {
+    publicAddress?: string | null
+    timers?: SipTimers
+    /** Where others may reach us over TLS, and what we show them; without it only we open such connections. */
+    tls?: { port: number; server: TlsServerSettings } | null
+  }
   trunks: readonly TrunkSettings[]
   /** Closed with the node. Without one, test calls end as `no_trunk`. */
   sandbox: Sandbox | null
   voices: readonly Voice[]
   recognizer: 'phrases' | 'free'
-  /** Instead of a UDP socket of its own, for simulation. */
+  /** Finds the hosts of trunks that have a name; without it only literal addresses are found. */
+  resolve?: Resolve
+  /** Instead of sockets of its own, for simulation. */
   transport?: Transport
 }
 
@@ -58,7 +78,21 @@ export interface NetworkNode extends Network {
 
 /** Binds the node's SIP port and starts taking calls. Rejects with a Fault when the port can't be had. */
 export async function createNode(options: NodeOptions): Promise<NetworkNode> {
-  return new SipNode(options, options.transport ?? (await openUdp(options.sip)))
+  let node: SipNode | null = null
+  const { clock, log, sip, trunks } = options
+  const transport =
+    options.transport ??
+    (await openTransports({
+      ...{ bind: sip, clock, log },
+      accepts: (address) => node?.accepts(address) ?? false,
+      tls: {
+        port: sip.tls?.port ?? 0,
+        server: sip.tls?.server ?? null,
+        client: tlsClients(trunks),
+      },
+    }))
+  node = new SipNode(options, transport)
+  return node
 }
 
 type Dial = Extract<NetworkCommand, { type: 'dial' }>
@@ -67,7 +101,7 @@ class SipNode implements NetworkNode {
   readonly recognizer: 'phrases' | 'free'
   readonly #options: NodeOptions
   readonly #ua: UserAgent
-  readonly #trunks: readonly Trunk[]
+  readonly #trunks: Trunks
   readonly #parts: LegParts
   readonly #legs = new Map<string, Leg>()
   readonly #listeners: ((event: NetworkEvent) => void)[] = []
@@ -78,7 +112,6 @@ class SipNode implements NetworkNode {
     const { clock, random, log, media: plane } = options
     this.#options = options
     this.recognizer = options.recognizer
-    this.#trunks = options.trunks.map((settings) => new Trunk(settings))
     this.#ua = new UserAgent({
       transport,
       clock,
@@ -86,22 +119,25 @@ class SipNode implements NetworkNode {
       log,
       ...(options.sip.timers && { timers: options.sip.timers }),
       publicAddress: options.sip.publicAddress ?? null,
-      admits: (source) => this.#originOf(source) !== null,
+      admits: (source) => this.#isSandbox(source) || this.#trunks.admits(source),
+      guard: (request, source) =>
+        this.#isSandbox(source) ? null : this.#trunks.guard(request, source),
       onCall: (call) => this.#onCall(call),
     })
+    const ours = options.sip.publicAddress ?? options.sip.address
+    const resolve: Resolve = options.resolve ?? ((_, onHops) => onHops([]))
+    this.#trunks = new Trunks(options.trunks, { clock, random, log, ua: this.#ua, resolve, ours })
     this.#parts = {
       clock,
       random,
       log,
       plane,
       ua: this.#ua,
-      media: {
-        bind: options.sip.address,
-        advertised: options.sip.publicAddress ?? options.sip.address,
-      },
+      media: { bind: options.sip.address, advertised: ours },
       emit: (event) => this.#emit(event),
       transferUri: (to, environment, trunk) => this.#transferUri(to, environment, trunk),
     }
+    this.#trunks.open()
   }
 
   get address(): Endpoint {
@@ -120,6 +156,15 @@ class SipNode implements NetworkNode {
   /** A call more would be at the cost of those that there are. */
   get #full(): boolean {
     return this.#legs.size >= MAX_LEGS || this.load.overloaded
+  }
+
+  get trunks(): readonly TrunkState[] {
+    return this.#trunks.states
+  }
+
+  /** Whether a connection from that address is taken. */
+  accepts(address: string): boolean {
+    return address === this.address.address || this.#trunks.accepts(address)
   }
 
   voices(): readonly Voice[] {
@@ -152,6 +197,7 @@ class SipNode implements NetworkNode {
       await clock.sleep(CLOSE_POLL_MS, never)
     }
     if (this.#legs.size > 0) log.error('node.legs_stuck', { legs: this.#legs.size })
+    await this.#trunks.close()
     await this.#ua.close()
     await sandbox?.close()
     await media.close()
@@ -165,11 +211,12 @@ class SipNode implements NetworkNode {
     const { callId } = command
     if (this.#legs.has(callId)) return this.#options.log.warn('node.dialled_twice', { callId })
     if (this.#full) return this.#refuseDial(callId)
-    const routes =
-      command.environment === 'test'
-        ? this.#sandboxRoutes(command)
-        : this.#trunkRoutes(command.from, command.to)
-    this.#start(callId, new OutgoingLeg(this.#parts, command, routes, this.#forget(callId)))
+    const { environment, from, to, callerIdName: callerName } = command
+    const ways =
+      environment === 'test'
+        ? this.#sandboxWays(command)
+        : this.#trunks.waysTo({ from, to, callerName })
+    this.#start(callId, new OutgoingLeg(this.#parts, command, ways, this.#forget(callId)))
   }
 
   #start(callId: string, leg: Leg): void {
@@ -195,36 +242,29 @@ class SipNode implements NetworkNode {
     )
   }
 
-  #sandboxRoutes({ from, to, toOwnNumber = false }: Dial): Route[] {
-    const { sandbox } = this.#options
-    const via = toOwnNumber ? this.address : sandbox?.addressFor(to)
-    if (!via) return []
-    return [
+  #sandboxWays({ from, to, callerIdName, toOwnNumber = false }: Dial): Ways {
+    const via = toOwnNumber ? this.address : this.#options.sandbox?.addressFor(to)
+    if (!via) return fixedWays([])
+    return fixedWays([
       {
         trunk: null,
         via: udpHop(via),
         to: sipUri(to, via.address, via.port),
         from: sipUri(from, this.#parts.media.advertised, null),
+        displayName: callerIdName,
+        fields: [],
         codecs: ['PCMU', 'PCMA'],
+        srtp: 'off',
         credentials: null,
+        failover: new Set(),
+        redirects: { max: 0, allow: () => false },
       },
-    ]
-  }
-
-  #trunkRoutes(from: string, to: string): Route[] {
-    return trunksFor(this.#trunks, to).map((trunk) => ({
-      trunk: trunk.name,
-      via: trunk.hop,
-      to: trunk.uriOf(to),
-      from: sipUri(trunk.callerOf(from), this.#parts.media.advertised, null),
-      codecs: trunk.codecs,
-      credentials: trunk.credentials,
-    }))
+    ])
   }
 
   #bye(command: Extract<NetworkCommand, { type: 'bye' }>): void {
     const { callId, dialog } = command
-    const credentials = this.#trunks.find(({ name }) => name === dialog.trunk)?.credentials ?? null
+    const credentials = this.#trunks.named(dialog.trunk)?.credentials ?? null
     this.#ua.sendBye(dialog, credentials, (sipCode) =>
       this.#options.log.info('node.bye_for_another', { callId, sipCode }),
     )
@@ -242,33 +282,31 @@ class SipNode implements NetworkNode {
     sandbox.call({ callId, from, to, script, node: this.address })
   }
 
-  /** Whose requests come from there; null for strangers, who are dropped in silence. */
-  #originOf(source: Endpoint): { environment: Environment; trunk: Trunk | null } | null {
+  /** Our own phones, and ourselves: a test call to one of our numbers comes back in. */
+  #isSandbox(source: Endpoint): boolean {
     const { address, port } = this.address
-    const ours = source.address === address && source.port === port
-    if (ours || this.#options.sandbox?.sourceOf(source.address, source.port)) {
-      return { environment: 'test', trunk: null }
-    }
-    const trunk = this.#trunks.find((known) => known.owns(source))
-    return trunk ? { environment: 'live', trunk } : null
+    if (source.address === address && source.port === port) return true
+    return this.#options.sandbox?.sourceOf(source.address, source.port) ?? false
   }
 
   #onCall(call: IncomingCall): void {
-    const origin = this.#originOf(call.source)
-    if (!origin || this.#closing) return call.reject(503)
+    const sandbox = this.#isSandbox(call.source)
+    const trunk = sandbox ? null : (this.#trunks.originOf(call.request, call.source) ?? null)
+    if ((!sandbox && !trunk) || this.#closing) return call.reject(503)
     if (this.#full) return call.rejectForNow(RETRY_AFTER_SEC)
-    const to = numberOf(call.requestUri)
+    const to = trunk ? trunk.names.calledBy(call.request) : numberOf(call.requestUri)
     if (to === null) return call.reject(484)
-    const callId = this.#takeExpected(call, origin.environment) ?? this.#options.ids.next('call')
-    const route = {
-      callId,
-      environment: origin.environment,
-      trunk: origin.trunk?.name ?? null,
-      from: callerOf(call),
-      to,
-      codecs: origin.trunk?.codecs ?? (['PCMU', 'PCMA'] as const),
+    const place = trunk?.limits.takeIncoming()
+    if (place === null) return call.reject(503)
+    const environment = sandbox ? 'test' : 'live'
+    const callId = this.#takeExpected(call, environment) ?? this.#options.ids.next('call')
+    const route = { callId, environment, to, from: callerOf(call), ...mediaOf(trunk) } as const
+    const forget = this.#forget(callId)
+    const over = (): void => {
+      place?.release()
+      forget()
     }
-    this.#start(callId, new IncomingLeg(this.#parts, call, route, this.#forget(callId)))
+    this.#start(callId, new IncomingLeg(this.#parts, call, route, over))
   }
 
   #takeExpected(call: IncomingCall, environment: Environment): string | null {
@@ -285,8 +323,14 @@ class SipNode implements NetworkNode {
       const phone = sandbox?.addressFor(to)
       return phone ? sipUri(to, phone.address, phone.port) : null
     }
-    return this.#trunks.find(({ name }) => name === trunk)?.uriOf(to) ?? null
+    return this.#trunks.named(trunk)?.names.uriOf(to) ?? null
   }
+}
+
+/** What is agreed with the peers of a trunk; a sandbox phone speaks plain G.711. */
+function mediaOf(trunk: Trunk | null): Pick<IncomingRoute, 'trunk' | 'codecs' | 'srtp'> {
+  if (!trunk) return { trunk: null, codecs: ['PCMU', 'PCMA'], srtp: 'off' }
+  return { trunk: trunk.name, codecs: trunk.codecs, srtp: trunk.srtp }
 }
 
 /** The asserted identity, else From; `anonymous` when neither names anybody. */

@@ -108,6 +108,18 @@ export type NetworkEvent =
       measuredMs: number | null
     })
 
+/** A trunk as it stands. */
+export interface TrunkState {
+  name: string
+  /** False while no host of it answers. */
+  up: boolean
+  /** Null when it doesn't register. */
+  registered: boolean | null
+  /** Calls on it now, both ways, and calls that wait for their turn. */
+  calls: number
+  waiting: number
+}
+
 /** One machine of the phone network. */
 export interface Network {
   /** Never blocks. Commands for a call that has ended are ignored. */
@@ -119,6 +131,8 @@ export interface Network {
   readonly recognizer: 'phrases' | 'free'
   /** How busy it is; while it is overloaded, new calls are refused. */
   readonly load: PlaneLoad
+  /** How each trunk stands; none where there is no carrier. */
+  readonly trunks: readonly TrunkState[]
   /** Ends every leg and gives back every port, socket, timer and thread. */
   close(): Promise<void>
 }

@@ -4,7 +4,7 @@ import type { Clock } from '@saperly/kernel'
 import type { PlaneLoad } from './media/load.ts'
 import type { MediaCommand, MediaEvent, MediaPlane } from './media/port.ts'
 import { createNode } from './node.ts'
-import type { NetworkNode } from './node.ts'
+import type { NetworkNode, NodeOptions } from './node.ts'
 import type { NetworkCommand, NetworkEvent, TalkOptions } from './port.ts'
 import type { Sandbox, SandboxCall } from './sandbox/port.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
@@ -13,7 +13,7 @@ import { SimNetwork } from './sip/sim-network.ts'
 import type { Datagram } from './sip/sim-network.ts'
 import type { Endpoint, Transport } from './sip/transport.ts'
 import { UserAgent } from './sip/user-agent.ts'
-import type { TrunkSettings } from './trunk.ts'
+import type { TrunkSettings } from './trunk/settings.ts'
 
 export const TALK: TalkOptions = {
   language: 'en-US',
@@ -103,6 +103,7 @@ export function trunk(
     password: null,
     prefixes: ['+'],
     codecs: ['PCMU', 'PCMA'],
+    optionsIntervalSec: 0,
     ...more,
   }
 }
@@ -111,6 +112,7 @@ export function trunk(
 export async function world(
   trunks: readonly TrunkSettings[] = [],
   drops: (datagram: Datagram) => boolean = () => false,
+  more: Partial<NodeOptions> = {},
 ): Promise<World> {
   const clock = new SimClock()
   const random = seededRandom(7)
@@ -135,6 +137,7 @@ export async function world(
     voices: [],
     recognizer: 'phrases',
     transport: network.open(NODE),
+    ...more,
   })
   const events: NetworkEvent[] = []
   node.subscribe((event) => events.push(event))

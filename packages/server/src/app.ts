@@ -32,6 +32,7 @@ import { auditKey, linkKey } from './secrets/derive.ts'
 import type { Store } from './store/port.ts'
 import { openStore } from './store/postgres.ts'
 import { startEmbedded } from './store/embedded/supervisor.ts'
+import { trunkFigures } from './trunk-figures.ts'
 import { Deliverer } from './webhook/deliver.ts'
 
 /** Where the sandbox's phones live, whatever the node itself is bound to. */
@@ -155,6 +156,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
         manual_sockets: sockets.open,
         outbound_requests: dialler.open,
         ...networkFigures(network.load),
+        ...trunkFigures(network.trunks),
       }),
       manualEnded: (connectionId) => sockets.disconnect(connectionId),
       afterCommit: emitted,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { faultsAmong, prefix, trunkSchema, withCertificates } from './trunk-config.ts'
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -38,38 +39,7 @@ const environmentSchema = z.object({
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
 })
 
-const prefix = z.string().regex(/^\+\d{0,15}$/, 'must be + and up to 15 digits')
 const cents = z.int().min(0).max(100_000)
-
-export const trunkSchema = z.strictObject({
-  name: z.string().regex(/^[a-z0-9-]{1,40}$/, 'must be lower-case letters, digits and -'),
-  /** `host:port`, IPv4 for now. */
-  address: z
-    .string()
-    .regex(
-      /^\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?$/,
-      'must be an IPv4 address, with :port if not 5060',
-    ),
-  transport: z.literal('udp').default('udp'),
-  username: z.string().min(1).max(200).nullable().default(null),
-  password: z.string().min(1).max(200).nullable().default(null),
-  codecs: z
-    .array(z.enum(['PCMU', 'PCMA']))
-    .min(1)
-    .max(2)
-    .default(['PCMU', 'PCMA']),
-  /** Numbers are sent without their plus. */
-  stripPlus: z.boolean().default(false),
-  /** Shown to the callee instead of the number that calls. */
-  callerId: z
-    .string()
-    .regex(/^\+?\d{1,20}$/, 'must be digits')
-    .nullable()
-    .default(null),
-  /** Destinations that it serves; the longest match wins, then the order in the file. */
-  prefixes: z.array(prefix).min(1).max(1000).default(['+']),
-})
-export type TrunkSettings = z.output<typeof trunkSchema>
 
 const fileSchema = z.strictObject({
   trunks: z.array(trunkSchema).max(100).default([]),
@@ -157,12 +127,17 @@ export function readConfig(
   const env = environmentSchema.safeParse(present)
   if (!env.success) faults.push(...issuesOf(env.error, ''))
   const file = readFile(present['SAPERLY_CONFIG'], directory, faults)
+  if (file) faults.push(...faultsAmong(file.trunks).map((fault) => `config file: ${fault}`))
+  const trunks = (file?.trunks ?? []).map((trunk, i) =>
+    withCertificates(trunk, directory, `config file: trunks.${i}`, faults),
+  )
   if (!env.success || !file) throw new ConfigError(faults)
   const rtp = rtpPorts(env.data, file.trunks.length > 0, faults)
   if (faults.length > 0) throw new ConfigError(faults)
   const { data } = env
   return {
     ...file,
+    trunks,
     port: data.PORT,
     host: data.HOST,
     publicUrl: data.PUBLIC_URL?.replace(/\/$/, '') ?? null,

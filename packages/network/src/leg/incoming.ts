@@ -4,6 +4,7 @@ import type { CallEvent } from '../sip/call-event.ts'
 import type { IncomingCall } from '../sip/incoming-call.ts'
 import { Negotiation } from '../sip/negotiation.ts'
 import type { Codec } from '../sip/sdp.ts'
+import type { SrtpMode } from '../trunk/settings.ts'
 import { ConnectedLeg } from './connected.ts'
 import { LegEnd, unanswered } from './leg.ts'
 import type { Leg, LegCommand, LegParts } from './leg.ts'
@@ -19,6 +20,7 @@ export interface IncomingRoute {
   from: string
   to: string
   codecs: readonly Codec[]
+  srtp: SrtpMode
 }
 
 export class IncomingLeg implements Leg {

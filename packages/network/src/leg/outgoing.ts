@@ -1,17 +1,16 @@
 // A leg that we place: media first, then the trunks one after the other, then ringing, until somebody answers or not.
 import type { NetworkCommand } from '../port.ts'
 import type { CallEvent } from '../sip/call-event.ts'
-import type { Credentials } from '../sip/digest.ts'
+import { formatHop } from '../sip/hop.ts'
 import { Timers } from '../sip/machine.ts'
 import { Negotiation } from '../sip/negotiation.ts'
 import type { OutgoingCall } from '../sip/outgoing-call.ts'
-import type { Codec } from '../sip/sdp.ts'
-import type { Hop } from '../sip/transport.ts'
 import { ConnectedLeg } from './connected.ts'
 import { LegEnd, unanswered } from './leg.ts'
 import type { Leg, LegCommand, LegParts } from './leg.ts'
 import type { OpenedMedia } from './media.ts'
 import { causeOf } from './outcome.ts'
+import type { Route, Ways } from './route.ts'
 
 /** A carrier that hasn't said a word for so long is passed over, milliseconds. */
 export const CARRIER_SILENCE_MS = 3_000
@@ -19,16 +18,6 @@ export const CARRIER_SILENCE_MS = 3_000
 export const ACCEPT_AFTER_MS = 8_000
 
 type Dial = Extract<NetworkCommand, { type: 'dial' }>
-
-/** One way to the callee. */
-export interface Route {
-  trunk: string | null
-  via: Hop
-  to: string
-  from: string
-  codecs: readonly Codec[]
-  credentials: Credentials | null
-}
 
 /** One INVITE on its way. */
 interface Attempt {
@@ -43,7 +32,7 @@ type Acceptance = 'waiting' | 'due' | 'told'
 export class OutgoingLeg implements Leg {
   readonly #parts: LegParts
   readonly #dial: Dial
-  readonly #routes: Route[]
+  readonly #ways: Ways
   readonly #end: LegEnd
   readonly #timers: Timers<'ring' | 'accept'>
   #opened: OpenedMedia | null = null
@@ -52,18 +41,24 @@ export class OutgoingLeg implements Leg {
   #acceptance: Acceptance = 'waiting'
   #trying = false
   #rang = false
+  /** Of the last way that refused and was passed over. */
+  #refusal: Failed | null = null
 
-  /** `routes`: the ways to the callee, in the order in which they are tried. */
-  constructor(parts: LegParts, dial: Dial, routes: readonly Route[], onEnded: () => void) {
+  /** `ways`: to the callee, tried one after the other; released when the leg is over. */
+  constructor(parts: LegParts, dial: Dial, ways: Ways, onEnded: () => void) {
     this.#parts = parts
     this.#dial = dial
-    this.#routes = [...routes]
+    this.#ways = ways
     this.#timers = new Timers(parts.clock)
-    this.#end = new LegEnd(parts, dial.callId, onEnded, (reason) => this.#onMediaLost(reason))
+    const over = (): void => {
+      ways.release()
+      onEnded()
+    }
+    this.#end = new LegEnd(parts, dial.callId, over, (reason) => this.#onMediaLost(reason))
   }
 
   start(): void {
-    if (this.#routes.length === 0) return this.#refuse('no_trunk')
+    if (this.#ways.none) return this.#refuse('no_trunk')
     const { talk, recordTo } = this.#dial
     const address = this.#parts.media.bind
     this.#end.media.open({ address, talk, recordTo }, (opened) => this.#onOpened(opened))
@@ -86,11 +81,16 @@ export class OutgoingLeg implements Leg {
   }
 
   #tryNext(): void {
-    const route = this.#routes.shift()
-    if (!route || !this.#opened) return this.#refuse('carrier_silent')
+    this.#ways.next((route) => {
+      if (!this.#end.living || !this.#opened) return
+      if (route) this.#try(route, this.#opened)
+      else this.#onExhausted()
+    })
+  }
+
+  #try(route: Route, { port }: OpenedMedia): void {
     const { ua, random, media } = this.#parts
     const { advertised: address } = media
-    const { port } = this.#opened
     const negotiation = new Negotiation({ address, port, codecs: route.codecs, random })
     this.#trying = false
     const call: OutgoingCall = ua.call(
@@ -98,7 +98,8 @@ export class OutgoingLeg implements Leg {
         to: route.to,
         via: route.via,
         from: route.from,
-        displayName: this.#dial.callerIdName,
+        displayName: route.displayName,
+        fields: route.fields,
         sdp: negotiation.offer(),
         credentials: route.credentials,
         silenceMs: CARRIER_SILENCE_MS,
@@ -118,18 +119,31 @@ export class OutgoingLeg implements Leg {
     }
     if (!this.#end.living) return
     if (event.type === 'trying') this.#onTrying()
-    else if (event.type === 'silent') this.#passOver()
+    else if (event.type === 'silent') this.#passOver(null)
     else if (event.type === 'progress') this.#onProgress(event.sipCode)
     else if (event.type === 'answered') this.#onAnswered(event)
     else if (event.type === 'failed') this.#onFailed(event)
   }
 
-  #passOver(): void {
+  /** On to the next way: this one said nothing, or that it has no room. */
+  #passOver(refusal: Failed | null): void {
     const passed = this.#attempt
     this.#attempt = null
     passed?.call.cancel()
-    this.#parts.log.info('leg.carrier_silent', { trunk: passed?.route.trunk })
+    this.#refusal = refusal ?? this.#refusal
+    const { trunk, via } = passed!.route
+    const sipCode = refusal?.sipCode ?? null
+    this.#parts.log.info('leg.passed_over', { trunk, hop: formatHop(via), sipCode })
     this.#tryNext()
+  }
+
+  /** Nobody is left: what a carrier said counts before our own limits, and both before silence. */
+  #onExhausted(): void {
+    this.#timers.stopAll()
+    if (this.#refusal) return this.#endRefused(this.#refusal)
+    const reason = this.#ways.limit
+    if (reason === null) return this.#refuse('carrier_silent')
+    this.#end.finish(unanswered('carrier_refused', { reason }))
   }
 
   #onTrying(): void {
@@ -183,12 +197,17 @@ export class OutgoingLeg implements Leg {
     this.#end.tell({ callId, type: 'answered', dialog, recognizer, at: clock.now() })
   }
 
-  #onFailed(event: Extract<CallEvent, { type: 'failed' }>): void {
-    if (event.sipCode === null) return this.#passOver()
+  #onFailed(event: Failed): void {
+    const { sipCode } = event
+    if (sipCode === null) return this.#passOver(null)
+    if (!this.#rang && this.#attempt!.route.failover.has(sipCode)) return this.#passOver(event)
     this.#timers.stopAll()
-    const cause = causeOf(event.sipCode, this.#rang)
-    const { q850, text } = event.reason
-    this.#end.finish(unanswered(cause, { sipCode: event.sipCode, q850Cause: q850, reason: text }))
+    this.#endRefused(event)
+  }
+
+  #endRefused({ sipCode, reason }: Failed): void {
+    const cause = causeOf(sipCode!, this.#rang)
+    this.#end.finish(unanswered(cause, { sipCode, q850Cause: reason.q850, reason: reason.text }))
   }
 
   /** Before the answer: the CANCEL and its races go on in the user agent, while the leg is over at once. */
@@ -212,6 +231,8 @@ export class OutgoingLeg implements Leg {
     this.#end.finish(unanswered(cause))
   }
 }
+
+type Failed = Extract<CallEvent, { type: 'failed' }>
 
 type BeforeAnswer = Extract<
   CallEvent,

@@ -6,23 +6,21 @@ import type { SipTimers, Table } from './machine.ts'
 import { cseqOf, serialise, topVia } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { isReliable } from './hop.ts'
-import type { Endpoint, Hop, Protocol, Transport } from './transport.ts'
+import type { Sending, SendingContext } from './sending.ts'
+import type { Hop } from './transport.ts'
 
 /** What a transaction stands on. */
-export interface TransactionContext {
-  transport: Transport
+export interface TransactionContext extends SendingContext {
   clock: Clock
   timers: SipTimers
-  /** What Via says we are reached at by that protocol. */
-  sentBy: (protocol: Protocol) => Endpoint
 }
 
 /** What its owner hears. After `onFailure` nothing more comes. */
 export interface ClientOwner {
   /** Each response worth knowing: provisionals, the final one, and for INVITE every 2xx again and again. */
   onResponse(response: SipResponse): void
-  /** No final response in time, or the network refused to send. */
-  onFailure(why: 'timeout' | 'transport'): void
+  /** No final response in time, or the network refused to send; `reason` says in words why it did. */
+  onFailure(why: 'timeout' | 'transport', reason: string | null): void
 }
 
 type InviteState = 'calling' | 'proceeding' | 'accepted' | 'completed' | 'terminated'
@@ -34,12 +32,14 @@ type InviteEvent =
   | 'timerB'
   | 'timerD'
   | 'timerM'
+  | 'diverted'
   | 'broken'
   | 'abandon'
 type InviteAction =
   | 'calm'
   | 'report'
   | 'resend'
+  | 'depart'
   | 'acknowledge'
   | 'startD'
   | 'startM'
@@ -47,7 +47,9 @@ type InviteAction =
   | 'fail'
   | 'end'
 
-/** RFC 3261 figure 5 with the `accepted` state of RFC 6026 section 7.2. */
+/**
+ * RFC 3261 figure 5 with the `accepted` state of RFC 6026 section 7.2. `diverted`: refused, but there is another way.
+ */
 export const INVITE_CLIENT: Table<InviteState, InviteEvent, InviteAction> = {
   calling: {
     provisional: ['proceeding', 'calm', 'report'],
@@ -57,6 +59,7 @@ export const INVITE_CLIENT: Table<InviteState, InviteEvent, InviteAction> = {
     timerB: ['terminated', 'end', 'timeout'],
     timerD: 'impossible',
     timerM: 'impossible',
+    diverted: ['calling', 'depart'],
     broken: ['terminated', 'end', 'fail'],
     abandon: ['terminated', 'end'],
   },
@@ -68,6 +71,7 @@ export const INVITE_CLIENT: Table<InviteState, InviteEvent, InviteAction> = {
     timerB: 'impossible',
     timerD: 'impossible',
     timerM: 'impossible',
+    diverted: 'ignored',
     broken: 'ignored',
     abandon: ['terminated', 'end'],
   },
@@ -79,6 +83,7 @@ export const INVITE_CLIENT: Table<InviteState, InviteEvent, InviteAction> = {
     timerB: 'impossible',
     timerD: 'impossible',
     timerM: ['terminated', 'end'],
+    diverted: 'ignored',
     broken: 'ignored',
     abandon: ['terminated', 'end'],
   },
@@ -90,6 +95,7 @@ export const INVITE_CLIENT: Table<InviteState, InviteEvent, InviteAction> = {
     timerB: 'impossible',
     timerD: ['terminated', 'end'],
     timerM: 'impossible',
+    diverted: 'ignored',
     broken: 'ignored',
     abandon: ['terminated', 'end'],
   },
@@ -101,6 +107,7 @@ export const INVITE_CLIENT: Table<InviteState, InviteEvent, InviteAction> = {
     timerB: 'impossible',
     timerD: 'impossible',
     timerM: 'impossible',
+    diverted: 'ignored',
     broken: 'ignored',
     abandon: 'ignored',
   },
@@ -122,39 +129,36 @@ function eventOf(status: number): 'provisional' | 'success' | 'failure' {
 /** One INVITE until its final response; non-2xx finals are acknowledged here, 2xx by the owner. */
 export class InviteClient implements ClientTransaction {
   readonly key: string
-  readonly request: SipRequest
-  readonly destination: Hop
+  readonly #sending: Sending
   readonly #context: TransactionContext
   readonly #timers: Timers<'A' | 'B' | 'D' | 'M'>
   readonly #machine: Machine<InviteState, InviteEvent, InviteAction>
-  readonly #bytes: Buffer
   #gapMs: number
   #response: SipResponse | null = null
+  #refusal: string | null = null
 
   constructor(
     key: string,
-    request: SipRequest,
-    destination: Hop,
+    sending: Sending,
     owner: ClientOwner,
     context: TransactionContext,
     onEnd: () => void,
   ) {
     this.key = key
-    this.request = request
-    this.destination = destination
+    this.#sending = sending
     this.#context = context
     this.#timers = new Timers(context.clock)
-    this.#bytes = serialise(request)
     this.#gapMs = context.timers.t1Ms
     this.#machine = new Machine(INVITE_CLIENT, 'calling', {
       calm: () => this.#timers.stopAll(),
       report: () => owner.onResponse(this.#response!),
       resend: () => this.#resend(),
+      depart: () => this.#depart(),
       acknowledge: () => this.#acknowledge(),
       startD: () => this.#linger('D'),
       startM: () => this.#linger('M'),
-      timeout: () => owner.onFailure('timeout'),
-      fail: () => owner.onFailure('transport'),
+      timeout: () => owner.onFailure('timeout', null),
+      fail: () => owner.onFailure('transport', this.#refusal),
       end: () => {
         this.#timers.stopAll()
         onEnd()
@@ -164,12 +168,18 @@ export class InviteClient implements ClientTransaction {
 
   /** Sends the request. Called once, after the transaction is registered. */
   start(): void {
-    this.#transmit(this.#bytes)
-    if (!isReliable(this.destination)) {
-      this.#timers.start('A', this.#gapMs, () => this.#machine.step('timerA'))
-    }
     const limitMs = lifetimeMs(this.#context.timers)
     this.#timers.start('B', limitMs, () => this.#machine.step('timerB'))
+    this.#depart()
+  }
+
+  get request(): SipRequest {
+    return this.#sending.request
+  }
+
+  /** Where it went, and where its CANCEL and ACK go. */
+  get destination(): Hop {
+    return this.#sending.hop
   }
 
   /** Whether a CANCEL may be sent now: a provisional response has come and no final one (section 9.1). */
@@ -186,8 +196,14 @@ export class InviteClient implements ClientTransaction {
     this.#machine.step('abandon')
   }
 
+  #depart(): void {
+    this.#transmit()
+    if (isReliable(this.destination)) return
+    this.#timers.start('A', this.#gapMs, () => this.#machine.step('timerA'))
+  }
+
   #resend(): void {
-    this.#transmit(this.#bytes)
+    this.#transmit()
     this.#gapMs *= 2
     this.#timers.start('A', this.#gapMs, () => this.#machine.step('timerA'))
   }
@@ -200,11 +216,17 @@ export class InviteClient implements ClientTransaction {
   }
 
   #acknowledge(): void {
-    this.#transmit(serialise(acknowledgement(this.request, this.#response!)))
+    // A lost ACK brings the failure again.
+    const bytes = serialise(acknowledgement(this.request, this.#response!))
+    this.#context.transport.send(bytes, this.destination, () => {})
   }
 
-  #transmit(bytes: Buffer): void {
-    this.#context.transport.send(bytes, this.destination, () => this.#machine.step('broken'))
+  #transmit(): void {
+    this.#sending.transmit((error) => {
+      this.#refusal = error.message
+      const diverted = this.#response === null && this.#sending.divert(error)
+      this.#machine.step(diverted ? 'diverted' : 'broken')
+    })
   }
 }
 
@@ -222,10 +244,18 @@ function acknowledgement(invite: SipRequest, response: SipResponse): SipRequest 
 }
 
 type PlainState = 'trying' | 'proceeding' | 'completed' | 'terminated'
-type PlainEvent = 'provisional' | 'final' | 'timerE' | 'timerF' | 'timerK' | 'broken' | 'abandon'
-type PlainAction = 'calm' | 'report' | 'resend' | 'startK' | 'timeout' | 'fail' | 'end'
+type PlainEvent =
+  | 'provisional'
+  | 'final'
+  | 'timerE'
+  | 'timerF'
+  | 'timerK'
+  | 'diverted'
+  | 'broken'
+  | 'abandon'
+type PlainAction = 'calm' | 'report' | 'resend' | 'depart' | 'startK' | 'timeout' | 'fail' | 'end'
 
-/** RFC 3261 figure 6. */
+/** RFC 3261 figure 6. `diverted`: refused, but there is another way. */
 export const PLAIN_CLIENT: Table<PlainState, PlainEvent, PlainAction> = {
   trying: {
     provisional: ['proceeding', 'report'],
@@ -233,6 +263,7 @@ export const PLAIN_CLIENT: Table<PlainState, PlainEvent, PlainAction> = {
     timerE: ['trying', 'resend'],
     timerF: ['terminated', 'end', 'timeout'],
     timerK: 'impossible',
+    diverted: ['trying', 'depart'],
     broken: ['terminated', 'end', 'fail'],
     abandon: ['terminated', 'end'],
   },
@@ -242,6 +273,7 @@ export const PLAIN_CLIENT: Table<PlainState, PlainEvent, PlainAction> = {
     timerE: ['proceeding', 'resend'],
     timerF: ['terminated', 'end', 'timeout'],
     timerK: 'impossible',
+    diverted: ['proceeding', 'depart'],
     broken: ['terminated', 'end', 'fail'],
     abandon: ['terminated', 'end'],
   },
@@ -251,6 +283,7 @@ export const PLAIN_CLIENT: Table<PlainState, PlainEvent, PlainAction> = {
     timerE: 'impossible',
     timerF: 'impossible',
     timerK: ['terminated', 'end'],
+    diverted: 'ignored',
     broken: 'ignored',
     abandon: ['terminated', 'end'],
   },
@@ -260,6 +293,7 @@ export const PLAIN_CLIENT: Table<PlainState, PlainEvent, PlainAction> = {
     timerE: 'impossible',
     timerF: 'impossible',
     timerK: 'impossible',
+    diverted: 'ignored',
     broken: 'ignored',
     abandon: 'ignored',
   },
@@ -268,35 +302,34 @@ export const PLAIN_CLIENT: Table<PlainState, PlainEvent, PlainAction> = {
 /** One request other than INVITE and ACK. */
 export class PlainClient implements ClientTransaction {
   readonly key: string
-  readonly #destination: Hop
+  readonly #sending: Sending
   readonly #context: TransactionContext
   readonly #timers: Timers<'E' | 'F' | 'K'>
   readonly #machine: Machine<PlainState, PlainEvent, PlainAction>
-  readonly #bytes: Buffer
   #gapMs: number
   #response: SipResponse | null = null
+  #refusal: string | null = null
 
   constructor(
     key: string,
-    request: SipRequest,
-    destination: Hop,
+    sending: Sending,
     owner: ClientOwner,
     context: TransactionContext,
     onEnd: () => void,
   ) {
     this.key = key
-    this.#destination = destination
+    this.#sending = sending
     this.#context = context
     this.#timers = new Timers(context.clock)
-    this.#bytes = serialise(request)
     this.#gapMs = context.timers.t1Ms
     this.#machine = new Machine(PLAIN_CLIENT, 'trying', {
       calm: () => this.#timers.stopAll(),
       report: () => owner.onResponse(this.#response!),
       resend: () => this.#resend(),
+      depart: () => this.#depart(),
       startK: () => this.#linger(),
-      timeout: () => owner.onFailure('timeout'),
-      fail: () => owner.onFailure('transport'),
+      timeout: () => owner.onFailure('timeout', null),
+      fail: () => owner.onFailure('transport', this.#refusal),
       end: () => {
         this.#timers.stopAll()
         onEnd()
@@ -306,12 +339,9 @@ export class PlainClient implements ClientTransaction {
 
   /** Sends the request. Called once, after the transaction is registered. */
   start(): void {
-    this.#transmit()
-    if (!isReliable(this.#destination)) {
-      this.#timers.start('E', this.#gapMs, () => this.#machine.step('timerE'))
-    }
     const limitMs = lifetimeMs(this.#context.timers)
     this.#timers.start('F', limitMs, () => this.#machine.step('timerF'))
+    this.#depart()
   }
 
   /** Still without a final response. */
@@ -328,6 +358,12 @@ export class PlainClient implements ClientTransaction {
     this.#machine.step('abandon')
   }
 
+  #depart(): void {
+    this.#transmit()
+    if (isReliable(this.#sending.hop)) return
+    this.#timers.start('E', this.#gapMs, () => this.#machine.step('timerE'))
+  }
+
   #resend(): void {
     this.#transmit()
     const { t2Ms } = this.#context.timers
@@ -336,11 +372,15 @@ export class PlainClient implements ClientTransaction {
   }
 
   #linger(): void {
-    const delayMs = isReliable(this.#destination) ? 0 : this.#context.timers.t4Ms
+    const delayMs = isReliable(this.#sending.hop) ? 0 : this.#context.timers.t4Ms
     this.#timers.start('K', delayMs, () => this.#machine.step('timerK'))
   }
 
   #transmit(): void {
-    this.#context.transport.send(this.#bytes, this.#destination, () => this.#machine.step('broken'))
+    this.#sending.transmit((error) => {
+      this.#refusal = error.message
+      const diverted = this.#response === null && this.#sending.divert(error)
+      this.#machine.step(diverted ? 'diverted' : 'broken')
+    })
   }
 }

@@ -7,6 +7,8 @@ import type { TransactionLayer } from './transaction.ts'
 import type { Hop, Transport } from './transport.ts'
 import { sipUri } from './uri.ts'
 import type { Dialog } from './dialog.ts'
+import { Reach } from './reach.ts'
+import type { Resolver } from './resolver.ts'
 import type { SipRequest } from './message.ts'
 
 /** Whoever answers for one dialog. */
@@ -33,6 +35,7 @@ export class Core {
   readonly transport: Transport
   readonly layer: TransactionLayer
   readonly #user: string
+  readonly #reach: Reach
   readonly #dialogs = new Map<string, DialogUser>()
   readonly #abandoned = new Set<string>()
 
@@ -44,6 +47,8 @@ export class Core {
     /** User part of our Contact. */
     user: string
     layer: TransactionLayer
+    /** For hosts of routes and targets that are names; null: they stand for where the peer was. */
+    resolver: Resolver | null
   }) {
     this.clock = options.clock
     this.random = options.random
@@ -51,20 +56,31 @@ export class Core {
     this.transport = options.transport
     this.#user = options.user
     this.layer = options.layer
+    this.#reach = new Reach(options.transport, options.resolver)
   }
 
   /** Our Contact URI for a peer at that hop; `sips` where the Request-URI is (RFC 3261 section 8.1.1.8). */
-  contactFor({ protocol }: Hop, requestUri = ''): string {
+  contactFor({ protocol }: Hop, requestUri = '', user: string = this.#user): string {
     const { address, port } = this.layer.sentBy(protocol)
     const params = protocol === 'UDP' ? '' : `;transport=${protocol.toLowerCase()}`
-    const uri = sipUri(this.#user, address, port)
+    const uri = sipUri(user, address, port)
     return /^sips:/i.test(requestUri) ? uri.replace(/^sip:/, 'sips:') : `${uri}${params}`
   }
 
   /** Calls `use` with the hop that the dialog's next request takes; later, where a name has to be resolved first. */
   reach(dialog: Dialog, use: (hop: Hop) => void): void {
-    const hop = dialog.destination
-    use(this.transport.at(hop.protocol) ? hop : dialog.remote)
+    this.#reach.to(dialog, use)
+  }
+
+  /** Requests may wait for names that are being resolved. */
+  get resolving(): boolean {
+    return this.#reach.resolving > 0
+  }
+
+  /** Ends every transaction, and whatever waits for a name. */
+  close(): void {
+    this.#reach.close()
+    this.layer.close()
   }
 
   get dialogs(): number {

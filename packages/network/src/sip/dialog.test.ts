@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { DialogRecord } from '../port.ts'
 import { Dialog } from './dialog.ts'
-import { formatHop, parseHop, udpHop } from './hop.ts'
+import { parseHop, udpHop } from './hop.ts'
 import { parseMessage } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 
@@ -36,7 +36,7 @@ describe('a dialog of a caller', () => {
   it('goes to the Contact without routes', () => {
     const dialog = Dialog.ofCaller(answer('Contact: "B" <sip:b@192.0.2.9:5080;x=y>;q=1'), SENT_TO)
     const bye = dialog.request({ method: 'BYE' })
-    expect(dialog.destination).toEqual(udpHop({ address: '192.0.2.9', port: 5080 }))
+    expect(dialog.nextUri).toMatchObject({ host: '192.0.2.9', port: 5080 })
     expect(route(bye)).toEqual(['sip:b@192.0.2.9:5080;x=y'])
     expect(bye.headers.get('cseq')).toBe('5 BYE')
     expect(bye.headers.get('to')).toBe('<sip:b@x>;tag=theirs')
@@ -48,7 +48,7 @@ describe('a dialog of a caller', () => {
       'Contact: <sip:b@192.0.2.9>',
     ]
     const dialog = Dialog.ofCaller(answer(...lines), SENT_TO)
-    expect(dialog.destination).toEqual(udpHop({ address: '192.0.2.21', port: 5070 }))
+    expect(dialog.nextUri).toMatchObject({ host: '192.0.2.21', port: 5070 })
     expect(route(dialog.request({ method: 'BYE' }))).toEqual([
       'sip:b@192.0.2.9',
       '<sip:192.0.2.21:5070;lr>',
@@ -69,35 +69,6 @@ describe('a dialog of a caller', () => {
     ])
   })
 
-  it('goes back to where the peer was when the Contact is a name', () => {
-    const dialog = Dialog.ofCaller(answer('Contact: <sip:b@pbx.example>'), SENT_TO)
-    expect(dialog.destination).toEqual(SENT_TO)
-  })
-
-  it.each([
-    ['sip:b@192.0.2.9;transport=tcp', 'TCP 192.0.2.9:5060'],
-    ['sip:b@192.0.2.9:5070;transport=TLS', 'TLS 192.0.2.9:5070'],
-    ['sips:b@[2001:db8::9]', 'TLS [2001:db8::9]:5061'],
-    ['sip:b@192.0.2.9;transport=ws', '192.0.2.9:5060'],
-  ])('goes to %s by its protocol', (contact, hop) => {
-    const dialog = Dialog.ofCaller(answer(`Contact: <${contact}>`), SENT_TO)
-    expect(formatHop(dialog.destination)).toBe(hop)
-  })
-
-  it.each([
-    // Whoever leaves the transport out is still at the other end of the connection.
-    ['sip:b@192.0.2.9', 'TLS 192.0.2.1:5061 sip.carrier.example'],
-    ['sip:b@192.0.2.1:5061;transport=tls', 'TLS 192.0.2.1:5061 sip.carrier.example'],
-    // Elsewhere it has to prove the same name.
-    ['sip:b@192.0.2.9;transport=tls', 'TLS 192.0.2.9:5061 sip.carrier.example'],
-    ['sip:b@192.0.2.9;transport=tcp', 'TCP 192.0.2.9:5060'],
-  ])('over TLS goes to %s as %s', (contact, hop) => {
-    const sentTo = parseHop('TLS 192.0.2.1:5061 sip.carrier.example')!
-    const dialog = Dialog.ofCaller(answer(`Contact: <${contact}>`), sentTo)
-    expect(formatHop(dialog.destination)).toBe(hop)
-    expect(dialog.toRecord(null).remoteAddress).toBe('TLS 192.0.2.1:5061 sip.carrier.example')
-  })
-
   it('takes requests of the peer in order, each once', () => {
     const dialog = Dialog.ofCaller(answer(), SENT_TO)
     expect([7, 7, 6, 8].map((number) => dialog.takeRemoteCSeq(number))).toEqual([
@@ -106,6 +77,13 @@ describe('a dialog of a caller', () => {
       false,
       true,
     ])
+  })
+
+  it('keeps the protocol in its record', () => {
+    const hop = 'TLS 192.0.2.1:5061 sip.carrier.example'
+    const record = Dialog.ofCaller(answer(), parseHop(hop)!).toRecord(null)
+    expect(record.remoteAddress).toBe(hop)
+    expect(Dialog.ofRecord(record)!.remote).toEqual(parseHop(hop))
   })
 
   it('comes back from its record', () => {

@@ -1,14 +1,13 @@
 // A SIP dialog: what both ends must remember, and the requests inside it (RFC 3261 section 12).
-import { isIP } from 'node:net'
 import type { DialogRecord } from '../port.ts'
 import { composeRequest } from './compose.ts'
 import type { Body, Field } from './compose.ts'
 import { parseNameAddr, tagOf } from './header.ts'
 import { cseqOf } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
-import { DEFAULT_PORTS, formatHop, isReliable, parseHop, sameSocket } from './hop.ts'
-import type { Hop, Protocol } from './hop.ts'
-import { bareHost, parseUri, uriParam } from './uri.ts'
+import { formatHop, parseHop } from './hop.ts'
+import type { Hop } from './hop.ts'
+import { parseUri, uriParam } from './uri.ts'
 import type { SipUri } from './uri.ts'
 
 /** Routes beyond this are cut off: no real path is that long. */
@@ -134,24 +133,11 @@ export class Dialog {
     return true
   }
 
-  /** Where the next request goes: first route, else the target, else (a name, not an address) where the peer was. */
-  get destination(): Hop {
-    const { remote, routeSet, remoteTarget } = this.#state
+  /** What leads to the next request's hop: the first route, else the target; null when that can't be read. */
+  get nextUri(): SipUri | null {
+    const { routeSet, remoteTarget } = this.#state
     const route = routeSet[0]
-    const text = route === undefined ? remoteTarget : (parseNameAddr(route)?.uri ?? '')
-    const uri = parseUri(text)
-    if (!uri || isIP(bareHost(uri.host)) === 0) return remote
-    const named = protocolOf(uri)
-    // Many peers leave the transport out where they are on a connection; it is never left for something less safe.
-    if (named === null && isReliable(remote)) return remote
-    const protocol = named ?? 'UDP'
-    const hop = {
-      address: bareHost(uri.host),
-      port: uri.port ?? DEFAULT_PORTS[protocol],
-      protocol,
-      serverName: protocol === 'TLS' ? remote.serverName : null,
-    }
-    return sameSocket(hop, remote) ? remote : hop
+    return parseUri(route === undefined ? remoteTarget : (parseNameAddr(route)?.uri ?? ''))
   }
 
   /** Where the INVITE went or came from; its protocol is what our Contact in this dialog names. */
@@ -187,13 +173,6 @@ export class Dialog {
 
 export function dialogKey(callId: string, localTag: string, remoteTag: string): string {
   return `${callId} ${localTag} ${remoteTag}`
-}
-
-/** The protocol that a URI asks for; null when it leaves the choice. */
-function protocolOf(uri: SipUri): Protocol | null {
-  if (uri.scheme === 'sips') return 'TLS'
-  const named = uriParam(uri, 'transport')?.toUpperCase()
-  return named === 'UDP' || named === 'TCP' || named === 'TLS' ? named : null
 }
 
 function uriOf(value: string): string {

@@ -3,12 +3,15 @@ import { createHash } from 'node:crypto'
 import { randomHex } from '@saperly/kernel'
 import type { Random } from '@saperly/kernel'
 import { parseParams } from './header.ts'
+import type { Params } from './header.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { quote } from './quoting.ts'
 
 export interface Credentials {
   username: string
   password: string
+  /** The only realm that they are for; any, when it isn't said. */
+  realm?: string | null
 }
 
 /** How often one request is tried again with other credentials before its refusal stands. */
@@ -16,7 +19,7 @@ export const MAX_CHALLENGES = 4
 /** Realms remembered for one call. */
 const MAX_REALMS = 8
 
-type Algorithm = 'MD5' | 'MD5-sess' | 'SHA-256' | 'SHA-256-sess'
+export type Algorithm = 'MD5' | 'MD5-sess' | 'SHA-256' | 'SHA-256-sess'
 
 /** Strongest first. */
 const PREFERENCE: readonly Algorithm[] = ['SHA-256', 'SHA-256-sess', 'MD5', 'MD5-sess']
@@ -35,9 +38,8 @@ export interface Challenge {
 
 /** Reads one WWW- or Proxy-Authenticate value; null when we can't answer it. */
 export function parseChallenge(value: string): Challenge | null {
-  const found = /^\s*digest\s+(.*)$/is.exec(value)
-  if (!found) return null
-  const params = parseParams(splitChallenge(found[1]!))
+  const params = parseDigest(value)
+  if (!params) return null
   const realm = params.get('realm')
   const nonce = params.get('nonce')
   const algorithmText = params.get('algorithm') ?? null
@@ -57,6 +59,12 @@ export function parseChallenge(value: string): Challenge | null {
     qop: offered.includes('auth'),
     stale: params.get('stale')?.toLowerCase() === 'true',
   }
+}
+
+/** The parameters of a Digest challenge or of credentials; null when the scheme is another. */
+export function parseDigest(value: string): Params | null {
+  const found = /^\s*digest\s+(.*)$/is.exec(value)
+  return found && parseParams(splitChallenge(found[1]!))
 }
 
 /** Digest parameters are separated by commas where other headers use semicolons. */
@@ -119,7 +127,7 @@ export class DigestClient {
     const header = proxy ? 'proxy-authorization' : 'authorization'
     const best = new Map<string, Challenge>()
     for (const value of response.headers.all(proxy ? 'proxy-authenticate' : 'www-authenticate')) {
-      const challenge = parseChallenge(value)
+      const challenge = this.#mine(parseChallenge(value))
       const rival = challenge && best.get(challenge.realm)
       if (challenge && (!rival || rank(challenge) < rank(rival)))
         best.set(challenge.realm, challenge)
@@ -135,6 +143,12 @@ export class DigestClient {
       useful = true
     }
     return useful
+  }
+
+  /** A challenge of another realm than the one that the credentials are for is not answered. */
+  #mine(challenge: Challenge | null): Challenge | null {
+    const realm = this.#credentials.realm ?? null
+    return realm === null || challenge?.realm === realm ? challenge : null
   }
 
   /** Puts the credentials learned so far on a request. */

@@ -133,7 +133,7 @@ export class OutgoingCall {
     this.#auth?.authorise(request)
     return this.#core.layer.invite(request, this.#options.via, {
       onResponse: (response) => this.#onResponse(request, response),
-      onFailure: (why) => this.#onSilence(why),
+      onFailure: (why, reason) => this.#onSilence(why, reason),
     })
   }
 
@@ -194,10 +194,10 @@ export class OutgoingCall {
     this.#fail(this.#state === 'cancelling' ? this.#cancelCause : 'refused', response)
   }
 
-  #onSilence(why: 'timeout' | 'transport'): void {
+  #onSilence(why: 'timeout' | 'transport', text: string | null): void {
     if (this.#state === 'over' || this.#state === 'established') return
     this.#core.abandon(this.callId, this.#localTag)
-    this.#fail(this.#state === 'cancelling' ? this.#cancelCause : why, null)
+    this.#fail(this.#state === 'cancelling' ? this.#cancelCause : why, null, text)
   }
 
   #cancelIfPossible(): void {
@@ -226,11 +226,11 @@ export class OutgoingCall {
     })
   }
 
-  #fail(cause: FailureCause, response: SipResponse | null): void {
+  #fail(cause: FailureCause, response: SipResponse | null, text: string | null = null): void {
     this.#timers.stopAll()
     this.#state = 'over'
     this.#onOver()
-    const reason = response ? parseReason(response.headers.all('reason')) : NO_REASON
+    const reason = response ? parseReason(response.headers.all('reason')) : { ...NO_REASON, text }
     this.#emit({ type: 'failed', cause, sipCode: response?.status ?? null, reason })
   }
 

@@ -103,8 +103,8 @@ interface ServerOptions {
   key: string
   request: SipRequest
   source: Hop
-  /** Where responses go (Via, received, rport). */
-  replyTo: Hop
+  /** Where a response goes now (Via, received, rport, or the connection as long as it lives). */
+  replyTo: () => Hop
   context: TransactionContext
   onEnd: () => void
 }
@@ -187,7 +187,7 @@ export class InviteServer implements ServerTransaction {
   #transmit(): void {
     // A response that can't be sent is as good as lost: the timers and the peer's retransmissions deal with it.
     if (this.#bytes) {
-      this.#options.context.transport.send(this.#bytes, this.#options.replyTo, () => {})
+      this.#options.context.transport.send(this.#bytes, this.#options.replyTo(), () => {})
     }
   }
 }
@@ -243,7 +243,7 @@ export class PlainServer implements ServerTransaction {
     const { transport, clock, timers } = options.context
     const timer = new Timers<'J'>(clock)
     this.#machine = new Machine(PLAIN_SERVER, 'trying', {
-      send: () => transport.send(this.#bytes!, options.replyTo, () => {}),
+      send: () => transport.send(this.#bytes!, options.replyTo(), () => {}),
       startJ: () => {
         const delayMs = isReliable(this.source) ? 0 : lifetimeMs(timers)
         timer.start('J', delayMs, () => this.#machine.step('timerJ'))

@@ -30,6 +30,7 @@ export class SimNetwork {
     return {
       local,
       at: (protocol) => (protocol === 'UDP' ? local : null),
+      holds: ({ protocol }) => protocol === 'UDP',
       send: (data, to) => this.#send(data, local, to),
       receive: (receiver) => void this.#receivers.set(key, receiver),
       close: () => {

@@ -21,9 +21,11 @@ function bench() {
   const sent: { atMs: number; text: string; data: Buffer; to: Hop }[] = []
   let deliver: (data: Buffer, from: Hop) => void = () => {}
   let breaks = false
+  let gone = false
   const transport: Transport = {
     local,
     at: () => local,
+    holds: () => !gone,
     send: (data, to, failed) => {
       const text = data.toString().split('\r\n')[0]!
       sent.push({ atMs: clock.monotonicMs(), text, data, to })
@@ -79,6 +81,9 @@ function bench() {
     receive: (request: SipRequest, from = PEER) => deliver(serialise(request), from),
     break: () => {
       breaks = true
+    },
+    lose: () => {
+      gone = true
     },
   }
 }
@@ -258,6 +263,15 @@ describe('over a connection', () => {
     b.receive(request('ACK', 'x'), TCP)
     await b.clock.advance(0)
     expect([b.layer.size, b.clock.pending()]).toEqual([0, 0])
+  })
+
+  it('answers at the address of Via when the connection is gone', () => {
+    const b = bench()
+    b.receive(request('OPTIONS', 'x'), TCP)
+    b.lose()
+    const server = b.servers[0]!
+    server.respond(composeResponse(server.request, 200, { toTag: 't' }))
+    expect(b.sent.map(({ to }) => to)).toEqual([{ ...TCP, port: 5060 }])
   })
 
   it('leaves nothing behind once a request has its final response', async () => {

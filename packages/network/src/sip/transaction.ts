@@ -10,7 +10,8 @@ import type { SipRequest, SipResponse } from './message.ts'
 import { answerBroken, answerPort, salvage } from './refuse.ts'
 import { InviteServer, PlainServer } from './server-transaction.ts'
 import type { ServerTransaction } from './server-transaction.ts'
-import { DEFAULT_PORTS, formatEndpoint, isReliable } from './hop.ts'
+import { Sending, stampVia } from './sending.ts'
+import { DEFAULT_PORTS, isReliable } from './hop.ts'
 import type { Endpoint, Hop, Protocol } from './transport.ts'
 import { bareHost } from './uri.ts'
 
@@ -43,8 +44,13 @@ export class TransactionLayer {
   readonly #servers = new Map<string, ServerTransaction>()
   #malformed = 0
 
-  constructor(context: TransactionContext, random: Random, log: Log, user: TransactionUser) {
-    this.#context = context
+  constructor(
+    context: Omit<TransactionContext, 'refusers'>,
+    random: Random,
+    log: Log,
+    user: TransactionUser,
+  ) {
+    this.#context = { ...context, refusers: new Set() }
     this.#random = random
     this.#user = user
     context.transport.receive((data, from) => {
@@ -83,8 +89,10 @@ export class TransactionLayer {
 
   /** Sends an INVITE; a Via is put on top. */
   invite(request: SipRequest, to: Hop, owner: ClientOwner): InviteClient {
-    const key = this.#stamp(request, to)
-    const transaction = new InviteClient(key, request, to, owner, this.#context, () =>
+    const branch = this.#newBranch()
+    const key = clientKey(branch, request.method)
+    const sending = new Sending(request, to, branch, this.#context)
+    const transaction = new InviteClient(key, sending, owner, this.#context, () =>
       this.#clients.delete(key),
     )
     this.#clients.set(key, transaction)
@@ -94,19 +102,17 @@ export class TransactionLayer {
 
   /** Sends any other request but ACK; a Via is put on top. */
   request(request: SipRequest, to: Hop, owner: ClientOwner): void {
-    this.#plain(this.#stamp(request, to), request, to, owner)
+    this.#plain(this.#newBranch(), request, to, owner)
   }
 
   /** Sends the CANCEL of an INVITE: same branch, same destination (section 9.1). */
   cancel(cancel: SipRequest, invite: InviteClient, owner: ClientOwner): void {
-    const via = topVia(invite.request)
-    cancel.headers.setAll('via', [via])
-    this.#plain(clientKey(via, 'CANCEL'), cancel, invite.destination, owner)
+    this.#plain(branchOf(topVia(invite.request)), cancel, invite.destination, owner)
   }
 
   /** Puts a fresh Via on a message that has no transaction (ACK of a 2xx). */
   stampAck(request: SipRequest, to: Hop): void {
-    this.#stamp(request, to)
+    stampVia(request, this.#newBranch(), this.sentBy(to.protocol), to)
   }
 
   /** Ends every transaction without a word. */
@@ -115,25 +121,23 @@ export class TransactionLayer {
     for (const server of this.#servers.values()) server.abandon()
   }
 
-  #plain(key: string, request: SipRequest, to: Hop, owner: ClientOwner): void {
-    const transaction = new PlainClient(key, request, to, owner, this.#context, () =>
+  #plain(branch: string, request: SipRequest, to: Hop, owner: ClientOwner): void {
+    const key = clientKey(branch, request.method)
+    const sending = new Sending(request, to, branch, this.#context)
+    const transaction = new PlainClient(key, sending, owner, this.#context, () =>
       this.#clients.delete(key),
     )
     this.#clients.set(key, transaction)
     transaction.start()
   }
 
-  #stamp(request: SipRequest, { protocol }: Hop): string {
-    const branch = `${MAGIC}${randomHex(this.#random, 10)}`
-    const at = formatEndpoint(this.sentBy(protocol))
-    const via = `SIP/2.0/${protocol} ${at};branch=${branch};rport`
-    request.headers.setAll('via', [via])
-    return clientKey(via, request.method)
+  #newBranch(): string {
+    return `${MAGIC}${randomHex(this.#random, 10)}`
   }
 
   #receiveResponse(response: SipResponse, source: Hop): void {
     const { method } = cseqOf(response)
-    const client = this.#clients.get(clientKey(topVia(response), method))
+    const client = this.#clients.get(clientKey(branchOf(topVia(response)), method))
     if (client) client.receive(response)
     else if (method === 'INVITE' && response.status >= 200 && response.status < 300) {
       this.#user.onStray(response, source)
@@ -166,6 +170,14 @@ export class TransactionLayer {
     this.#context.transport.send(bytes, { ...source, port }, () => {})
   }
 
+  /** RFC 3261 section 18.2.2 with RFC 3581: back through its connection, or to where Via says when that is gone. */
+  #replyHop(via: Via, source: Hop): Hop {
+    const direct = isReliable(source)
+      ? this.#context.transport.holds(source)
+      : via.params.has('rport')
+    return direct ? source : { ...source, port: via.port ?? DEFAULT_PORTS[source.protocol] }
+  }
+
   #open(key: string, request: SipRequest, via: Via, source: Hop): void {
     markReceived(request, via, source)
     const onEnd = (): void => void this.#servers.delete(key)
@@ -173,7 +185,7 @@ export class TransactionLayer {
       key,
       request,
       source,
-      replyTo: replyHop(via, source),
+      replyTo: () => this.#replyHop(via, source),
       context: this.#context,
       onEnd,
     }
@@ -190,8 +202,12 @@ export class TransactionLayer {
   }
 }
 
-function clientKey(via: string, method: string): string {
-  return `${parseVia(via)?.params.get('branch') ?? ''} ${method}`
+function branchOf(via: string): string {
+  return parseVia(via)?.params.get('branch') ?? ''
+}
+
+function clientKey(branch: string, method: string): string {
+  return `${branch} ${method}`
 }
 
 function serverKey(request: SipRequest, via: Via, method: string): string {
@@ -211,10 +227,4 @@ function markReceived(request: SipRequest, via: Via, source: Hop): void {
     marked = `${marked.replace(/;\s*received\s*=[^;]*/i, '')};received=${source.address}`
   }
   request.headers.setAll('via', [marked, ...rest])
-}
-
-/** RFC 3261 section 18.2.2 with RFC 3581: over a connection back through it, over UDP to where Via says. */
-function replyHop(via: Via, source: Hop): Hop {
-  if (isReliable(source) || via.params.has('rport')) return source
-  return { ...source, port: via.port ?? DEFAULT_PORTS[source.protocol] }
 }

@@ -1,7 +1,8 @@
-// How SIP messages travel: the transport interface, and UDP with one unconnected socket.
+// How SIP messages travel: the transport interface, and UDP with one unconnected socket. Connections: stream-transport.ts.
 import { createSocket } from 'node:dgram'
 import type { Socket } from 'node:dgram'
 import { Fault, assert } from '@saperly/kernel'
+import { forFamily, fromSystem } from './address.ts'
 import { udpHop } from './hop.ts'
 import type { Endpoint, Hop, Protocol } from './hop.ts'
 
@@ -13,6 +14,8 @@ export interface Transport {
   readonly local: Endpoint
   /** What others reach us at by that protocol; null when it isn't carried. */
   at(protocol: Protocol): Endpoint | null
+  /** Whether a message to that hop needs no new connection. A hop that a connection of the peer was is no more after it. */
+  holds(hop: Hop): boolean
   /** Sends one message; `failed` is called at most once, later, when it was refused or its connection was lost. */
   send(data: Buffer, to: Hop, failed: (error: Error) => void): void
   /** Sets the one receiver. A hop that a message came from leads back over the same connection. */
@@ -28,16 +31,18 @@ const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 class UdpTransport implements Transport {
   readonly local: Endpoint
   readonly #socket: Socket
+  readonly #family: 4 | 6
   #receiver: (data: Buffer, from: Hop) => void = () => {}
   #closing: Promise<void> | null = null
 
-  constructor(socket: Socket, local: Endpoint) {
+  constructor(socket: Socket, local: Endpoint, family: 4 | 6) {
+    this.#family = family
     this.local = local
     this.#socket = socket
     // An unconnected socket reports nothing that concerns one message; a listener keeps the process alive.
     socket.on('error', () => {})
     socket.on('message', (data, from) => {
-      this.#receiver(data, udpHop(from))
+      this.#receiver(data, udpHop({ address: fromSystem(from.address), port: from.port }))
     })
   }
 
@@ -45,11 +50,16 @@ class UdpTransport implements Transport {
     return protocol === 'UDP' ? this.local : null
   }
 
+  holds({ protocol }: Hop): boolean {
+    return protocol === 'UDP'
+  }
+
   send(data: Buffer, to: Hop, failed: (error: Error) => void): void {
     if (this.#closing) return
     assert(to.protocol === 'UDP', `${to.protocol} on a UDP socket`)
-    this.#socket.send(data, to.port, to.address, (error) => {
-      if (error) failed(error)
+    this.#socket.send(data, to.port, forFamily(to.address, this.#family), (cause) => {
+      if (!cause) return
+      failed(new Fault('the system could not send to the peer', { cause, retryable: false }))
     })
   }
 
@@ -81,7 +91,8 @@ export function openUdp(bind: Endpoint): Promise<Transport> {
     socket.bind(bind.port, bind.address, () => {
       socket.removeAllListeners('error')
       socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES)
-      resolve(new UdpTransport(socket, { address: bind.address, port: socket.address().port }))
+      const { port } = socket.address()
+      resolve(new UdpTransport(socket, { address: bind.address, port }, family))
     })
   })
 }

@@ -56,7 +56,7 @@ export function uriParam(uri: SipUri, name: string): string | null {
 
 /** A host without the brackets of an IPv6 literal. */
 export function bareHost(host: string): string {
-  return host.startsWith('[') ? host.slice(1, -1) : host
+  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
 }
 
 /**

@@ -17,7 +17,7 @@ import { randomHex } from '@saperly/kernel'
 import type { Clock, Log, Random } from '@saperly/kernel'
 import type { DialogRecord } from '../port.ts'
 import type { CallEvent } from './call-event.ts'
-import { METHODS, composeRequest, composeResponse } from './compose.ts'
+import { METHODS, composeResponse } from './compose.ts'
 import type { Field, ResponseParts } from './compose.ts'
 import { Core } from './core.ts'
 import { Dialog, dialogKey } from './dialog.ts'
@@ -29,10 +29,13 @@ import { SIP_TIMERS } from './machine.ts'
 import type { SipTimers } from './machine.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { cseqOf } from './message.ts'
+import { askOutside } from './outside-request.ts'
+import type { OutsideRequest } from './outside-request.ts'
 import { OutgoingCall } from './outgoing-call.ts'
 import type { CallOptions } from './outgoing-call.ts'
 import type { InviteServer, PlainServer } from './server-transaction.ts'
 import { contentFault, uriFault } from './refuse.ts'
+import type { Resolver } from './resolver.ts'
 import { Session } from './session.ts'
 import { TransactionLayer } from './transaction.ts'
 import type { Endpoint, Hop, Protocol, Transport } from './transport.ts'
@@ -43,14 +46,24 @@ export interface UserAgentOptions {
   random: Random
   log: Log
   timers?: SipTimers
+  /** For routes and targets that are host names; without it they stand for where the peer was. */
+  resolver?: Resolver
   /** User part of our Contact. */
   user?: string
   /** What peers are told instead of the transport's own address (NAT). */
   publicAddress?: string | null
   /** Requests from other sources are dropped without an answer; by default everybody is heard. */
   admits?: (source: Hop) => boolean
+  /** Whether a call that would be taken is refused after all, and how: a challenge, for one. Null lets it in. */
+  guard?: (request: SipRequest, source: Hop) => Refusal | null
   /** A call reaches us; without it every call is refused with 480. */
   onCall?: (call: IncomingCall) => void
+}
+
+/** A final response of 300-699, with its header fields. */
+export interface Refusal {
+  status: number
+  fields: readonly Field[]
 }
 
 /** How long `close` waits for BYEs and CANCELs to be answered, milliseconds. */
@@ -91,8 +104,8 @@ export class UserAgent {
       onAck: (request) => this.#core.find(keyOf(request))?.onAck(request),
       onStray: (response, source) => this.#onStray(response, source),
     })
-    const user = options.user ?? 'saperly'
-    this.#core = new Core({ clock, random, timers, transport, user, layer })
+    const { user = 'saperly', resolver = null } = options
+    this.#core = new Core({ clock, random, timers, transport, user, layer, resolver })
   }
 
   /** Where we are reached. */
@@ -139,26 +152,24 @@ export class UserAgent {
 
   /** Asks a peer whether it is alive; any final response is its code, null for silence. */
   options(uri: string, via: Hop, onDone: (sipCode: number | null) => void): void {
-    const { random } = this.#core
     const contact = this.#core.contactFor(via, uri)
-    const request = composeRequest({
-      method: 'OPTIONS',
-      uri,
-      from: `<${contact}>;tag=${randomHex(random, 8)}`,
-      to: `<${uri}>`,
-      callId: `${randomHex(random, 12)}@${this.address.address}`,
-      cseq: 1,
-      contact,
-      routes: [],
-      fields: [['accept', 'application/sdp']],
-      body: null,
-    })
-    this.#core.layer.request(request, via, {
-      onResponse: (response) => {
-        if (response.status >= 200) onDone(response.status)
-      },
-      onFailure: () => onDone(null),
-    })
+    const request = {
+      ...{ method: 'OPTIONS', uri, from: contact, to: uri, via, contact, auth: null },
+      callId: `${randomHex(this.#core.random, 12)}@${this.address.address}`,
+      nextCSeq: () => 1,
+      fields: [['accept', 'application/sdp']] as const,
+    }
+    askOutside(this.#core, request, (response) => onDone(response?.status ?? null))
+  }
+
+  /** Sends a request outside of any dialog; `onDone` hears its final response once, null for silence. */
+  ask(request: OutsideRequest, onDone: (response: SipResponse | null) => void): void {
+    askOutside(this.#core, request, onDone)
+  }
+
+  /** Our Contact URI for a peer at that hop, with `user` for its user part. */
+  contactFor(via: Hop, user: string): string {
+    return this.#core.contactFor(via, '', user)
   }
 
   /** Hangs up every call, waits a moment for the answers, and gives everything back. Idempotent. */
@@ -173,13 +184,14 @@ export class UserAgent {
     const { clock } = this.#core
     const untilMs = clock.monotonicMs() + CLOSE_GRACE_MS
     const never = new AbortController().signal
-    const settling = (): boolean => [...this.#outgoing].some((call) => call.settling)
+    const settling = (): boolean =>
+      this.#core.resolving || [...this.#outgoing].some((call) => call.settling)
     while ((this.#core.layer.waiting || settling()) && clock.monotonicMs() < untilMs) {
       await clock.sleep(CLOSE_POLL_MS, never)
     }
     for (const call of this.#outgoing) call.drop()
     for (const user of this.#core.users()) user.drop()
-    this.#core.layer.close()
+    this.#core.close()
     await this.#options.transport.close()
   }
 
@@ -193,6 +205,8 @@ export class UserAgent {
     if (hasToTag(request)) return this.#inDialog(transaction)
     const fault = this.#faultOf(request) ?? contentFault(request)
     if (fault !== null) return this.#refuse(transaction, fault)
+    const refusal = this.#options.guard?.(request, transaction.source)
+    if (refusal) return this.#reply(transaction, refusal.status, { fields: refusal.fields })
     const { onCall } = this.#options
     if (!onCall || this.#closing) return this.#reply(transaction, 480)
     const call = new IncomingCall(this.#core, transaction)
