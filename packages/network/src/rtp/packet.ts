@@ -29,14 +29,10 @@ export function isRtcp(data: Uint8Array): boolean {
  */
 export function parseRtp(data: Uint8Array): RtpPacket | null {
   const size = data.length
-  if (size < RTP_HEADER_BYTES || size > MAX_RTP_BYTES || isRtcp(data)) return null
+  if (size > MAX_RTP_BYTES) return null
+  const start = headerBytes(data)
+  if (start === null) return null
   const flags = data[0]!
-  if (flags >> 6 !== 2) return null
-  let start = RTP_HEADER_BYTES + 4 * (flags & 0x0f)
-  if (flags & 0x10) {
-    if (start + 4 > size) return null
-    start += 4 + 4 * ((data[start + 2]! << 8) | data[start + 3]!)
-  }
   const padding = flags & 0x20 ? data[size - 1]! : 0
   if ((flags & 0x20 && padding === 0) || start + padding > size) return null
   return {
@@ -47,6 +43,23 @@ export function parseRtp(data: Uint8Array): RtpPacket | null {
     ssrc: readU32(data, 8),
     payload: data.subarray(start, size - padding),
   }
+}
+
+/**
+ * Length of the header in front of the payload, contributing sources and extension included; null when `data` isn't RTP
+ * version 2, or ends before its header does.
+ */
+export function headerBytes(data: Uint8Array): number | null {
+  const size = data.length
+  if (size < RTP_HEADER_BYTES || isRtcp(data)) return null
+  const flags = data[0]!
+  if (flags >> 6 !== 2) return null
+  let start = RTP_HEADER_BYTES + 4 * (flags & 0x0f)
+  if (flags & 0x10) {
+    if (start + 4 > size) return null
+    start += 4 + 4 * ((data[start + 2]! << 8) | data[start + 3]!)
+  }
+  return start > size ? null : start
 }
 
 /** The bytes of `packet`: no contributing sources, no extension, no padding. A buffer of its own for each packet. */
