@@ -1,5 +1,4 @@
 // G.711 (ITU-T): both laws by table, 16-bit linear PCM on the other side.
-import { FRAME_SAMPLES } from '../rtp/frame.ts'
 
 export type Law = 'PCMU' | 'PCMA'
 
@@ -11,8 +10,6 @@ interface Tables {
   decode: Int16Array
   /** Sample, as an unsigned 16-bit index, to code. */
   encode: Uint8Array
-  /** One frame of digital silence. */
-  silence: Uint8Array
 }
 
 const TABLES: Record<Law, Tables> = {
@@ -36,11 +33,6 @@ export function encodeG711(law: Law, pcm: Int16Array): Uint8Array {
   return payload
 }
 
-/** 20 ms of encoded silence. Shared by all who ask: not to be written to. */
-export function silenceG711(law: Law): Uint8Array {
-  return TABLES[law].silence
-}
-
 function buildTables(
   decodeOne: (code: number) => number,
   encodeOne: (sample: number) => number,
@@ -50,7 +42,6 @@ function buildTables(
   return {
     decode: Int16Array.from({ length: 256 }, (_, code) => decodeOne(code)),
     encode,
-    silence: Buffer.alloc(FRAME_SAMPLES, encodeOne(0)),
   }
 }
 

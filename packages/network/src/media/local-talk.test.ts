@@ -5,7 +5,8 @@ import { SimulatedUdp } from '../rtp/simulated-udp.ts'
 import { ToneEars, toneMouth } from '../speech/tone-speech.ts'
 import type { TalkEvent } from '../talk/port.ts'
 import { createLocalMediaPlane } from './local.ts'
-import type { MediaAgreement, MediaCommand, MediaEvent } from './port.ts'
+import type { MediaCommand, MediaEvent } from './port.ts'
+import { agreementWith } from './testing.ts'
 import { talkFactory } from './talk-factory.ts'
 
 const talk = {
@@ -58,14 +59,7 @@ async function converse(seed: number) {
     plane.subscribe(legId, (event) => events.push(event))
     plane.post({ type: 'open', legId, address: '127.0.0.1', talk, recordTo: null })
     await clock.advance(0)
-    const agreement: MediaAgreement = {
-      remote: { address: '127.0.0.1', port: other },
-      codec: 'PCMA',
-      payloadType: 8,
-      dtmfPayloadType: 101,
-      direction: 'sendrecv',
-    }
-    plane.post({ type: 'connect', legId, agreement })
+    plane.post({ type: 'connect', legId, agreement: agreementWith(other, { codec: 'PCMA' }) })
   }
   const told = (legId: string): TalkEvent[] =>
     events.flatMap((event) => (event.type === 'talk' && event.legId === legId ? event.event : []))

@@ -11,6 +11,7 @@ import type { Talk, TalkOptions } from '../talk/port.ts'
 import { createLocalMediaPlane } from './local.ts'
 import type { MediaAgreement, MediaEvent, MediaPlane } from './port.ts'
 import type { TalkDeps } from './talk-factory.ts'
+import { agreementWith } from './testing.ts'
 
 const clock = new SystemClock()
 const talk: TalkOptions = {
@@ -100,15 +101,7 @@ class World {
   }
 
   connect(legId: string, port: number, change: Partial<MediaAgreement> = {}): void {
-    const agreement: MediaAgreement = {
-      remote: { address: '127.0.0.1', port },
-      codec: 'PCMU',
-      payloadType: 0,
-      dtmfPayloadType: 101,
-      direction: 'sendrecv',
-      ...change,
-    }
-    this.plane.post({ type: 'connect', legId, agreement })
+    this.plane.post({ type: 'connect', legId, agreement: agreementWith(port, change) })
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,7 @@ import { readWav } from '../record/wav.ts'
 import type { TalkEvent } from '../talk/port.ts'
 import { createMediaPlane } from './plane.ts'
 import type { MediaEvent, MediaPlane } from './port.ts'
+import { agreementWith } from './testing.ts'
 import { liveThreads } from './thread.ts'
 
 const SENTENCE = 'Grüße! The code is 4711, and 9 is for "no".'
@@ -50,14 +51,7 @@ class Leg {
 
   connect(port: number): void {
     const legId = this.#legId
-    const agreement = {
-      remote: { address: '127.0.0.1', port },
-      codec: 'PCMU' as const,
-      payloadType: 0,
-      dtmfPayloadType: 101,
-      direction: 'sendrecv' as const,
-    }
-    this.#plane.post({ type: 'connect', legId, agreement })
+    this.#plane.post({ type: 'connect', legId, agreement: agreementWith(port) })
   }
 
   speak(text: string): void {

@@ -1,15 +1,27 @@
 // Messages between the SIP side (main thread) and the media workers. Plain data; audio stays in the workers.
+import type { Codec } from '../codec/codec.ts'
 import type { PlaneLoad } from './load.ts'
 import type { QualityReport } from '../rtp/quality.ts'
+import type { SrtpKeys } from '../rtp/srtp-keys.ts'
 import type { TalkCommand, TalkEvent, TalkOptions } from '../talk/port.ts'
 
 /** What two sides agreed on for one leg (or changed by re-INVITE). */
 export interface MediaAgreement {
   remote: { address: string; port: number }
-  codec: 'PCMU' | 'PCMA'
+  /** What we send, and the RTP payload type that the peer wants for it. */
+  codec: Codec
   payloadType: number
-  /** RTP payload type of telephone-event, or null when the peer has none. */
+  /** What the peer may send, by the payload types that we have told it. Static ones are understood in any case. */
+  accepts: readonly { codec: Codec; payloadType: number }[]
+  /** RTP payload type of telephone-event, or null when the peer has none; and the rate of its clock. */
   dtmfPayloadType: number | null
+  dtmfClockRate: number
+  /** Payload types by which the peer may send telephone events. */
+  dtmfAccepts: readonly number[]
+  /** How long the packets are that the peer wants. */
+  ptimeMs: number
+  /** Keys of both directions, or null for plain RTP. Not to be logged. */
+  srtp: SrtpKeys | null
   /** As seen from our side. `sendrecv` unless held. */
   direction: 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive'
 }

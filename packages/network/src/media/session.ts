@@ -102,14 +102,12 @@ export class MediaSession {
   /** Starts the stream, or changes it. The media clock and the recording run from the first time on. */
   connect(agreement: MediaAgreement): void {
     if (this.#closed) return
-    const { codec, payloadType, dtmfPayloadType, remote, direction } = agreement
-    this.#quality.codec = codec
-    this.#keysInSound = dtmfPayloadType === null ? (this.#keysInSound ?? new InbandDigits()) : null
+    const { direction, ...stream } = agreement
+    this.#quality.codec = agreement.codec
+    const noEvents = agreement.dtmfPayloadType === null
+    this.#keysInSound = noEvents ? (this.#keysInSound ?? new InbandDigits()) : null
     this.#stream.agree({
-      law: codec,
-      payloadType,
-      dtmfPayloadType,
-      remote,
+      ...stream,
       sends: direction === 'sendrecv' || direction === 'sendonly',
       receives: direction === 'sendrecv' || direction === 'recvonly',
     })

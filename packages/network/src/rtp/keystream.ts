@@ -1,5 +1,5 @@
 // AES-128 in counter mode as SRTP has it (RFC 3711 section 4.1.1): the bytes that are XORed onto a packet.
-import { createCipheriv, type Cipheriv } from 'node:crypto'
+import { createCipheriv, type Cipher } from 'node:crypto'
 import { assert } from '@saperly/kernel'
 
 const BLOCK_BYTES = 16
@@ -12,7 +12,7 @@ const counters = Buffer.alloc(MAX_BLOCKS * BLOCK_BYTES)
 
 export class Keystream {
   /** One cipher for the whole stream: it encrypts counters block by block, and has no state between them. */
-  readonly #cipher: Cipheriv
+  readonly #cipher: Cipher
   readonly #salt: Uint8Array
   readonly #counter = new Uint8Array(SALT_BYTES)
 

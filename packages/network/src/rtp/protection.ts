@@ -36,12 +36,11 @@ class Secured implements Protection {
 
   constructor(keys: SrtpKeys, before: Secured | null) {
     const { suite, sendKey, receiveKey, receiveMkiBytes: mkiBytes } = keys
-    const sameSuite = before?.#keys.suite === suite
-    const sends = sameSuite && Buffer.compare(before.#keys.sendKey, sendKey) === 0
-    const receives =
-      sameSuite &&
-      before.#keys.receiveMkiBytes === mkiBytes &&
-      Buffer.compare(before.#keys.receiveKey, receiveKey) === 0
+    const last = before && before.#keys
+    const same = (key: 'sendKey' | 'receiveKey'): boolean =>
+      last?.suite === suite && Buffer.compare(last[key], keys[key]) === 0
+    const sends = before && same('sendKey')
+    const receives = before && same('receiveKey') && last?.receiveMkiBytes === mkiBytes
     this.#keys = keys
     this.#sender = sends ? before.#sender : new SrtpSender(suite, sendKey)
     this.#reportSender = sends ? before.#reportSender : new SrtcpSender(sendKey)

@@ -1,25 +1,38 @@
-// The sending half of a leg: one RTP packet per 20 ms frame, timestamps by frame count, and the sender's reports.
+// The sending half of a leg: its packets frame by frame, timestamps by frame count, and the sender's reports.
 import type { Clock, Random } from '@saperly/kernel'
-import { encodeG711, silenceG711, type Law } from '../codec/g711.ts'
+import { CODECS, type Codec } from '../codec/codec.ts'
 import { keypadTone } from '../codec/keypad.ts'
 import { writeEvent, type ToneStep } from './dtmf.ts'
-import { FRAME_SAMPLES } from './frame.ts'
+import { FRAME_SAMPLES, SAMPLE_RATE, silentFrame } from './frame.ts'
+import { Packetizer } from './packetizer.ts'
 import { writeRtp } from './packet.ts'
 import { ntpTime, type SenderInfo } from './rtcp.ts'
 
 /** How the peer wants its packets. */
 export interface SendFormat {
-  law: Law
+  codec: Codec
   payloadType: number
   /** Null: the peer has no telephone events, so digits are sent as tones. */
   dtmfPayloadType: number | null
+  /** The clock in which telephone events say how long they are, Hz. */
+  dtmfClockRate: number
+  /** Length of a packet: 10, 20, 30, 40 or 60 ms, as far as the codec has it. */
+  ptimeMs: number
 }
+
+/** The first sequence number is of the lower half: a receiver that misses the first wrap would count SRTP's index wrong. */
+const MAX_FIRST_SEQUENCE = 0x7fff
+/** Digital silence; not to be written to. */
+const SILENCE = silentFrame()
 
 export class RtpSender {
   readonly ssrc: number
   readonly #clock: Clock
+  readonly #packetizer = new Packetizer()
   #sequence: number
+  /** Of the present frame, in ticks of the codec's clock. */
   #timestamp: number
+  #ticksPerSample = 1
   #eventTimestamp = 0
   /** The next packet begins a talk spurt: the first one, and the first after a hold. */
   #marker = true
@@ -29,7 +42,7 @@ export class RtpSender {
   constructor(clock: Clock, random: Random) {
     this.#clock = clock
     this.ssrc = random.int(1, 0xffffffff)
-    this.#sequence = random.int(0, 0xffff)
+    this.#sequence = random.int(0, MAX_FIRST_SEQUENCE)
     this.#timestamp = random.int(0, 0xffffffff)
   }
 
@@ -37,38 +50,59 @@ export class RtpSender {
     return this.#packets
   }
 
-  /** Packet of the next 20 ms: `pcm` (160 samples), or null for silence. */
-  audio(format: SendFormat, pcm: Int16Array | null): Uint8Array {
-    const payload = pcm ? encodeG711(format.law, pcm) : silenceG711(format.law)
-    const timestamp = this.#timestamp
-    this.skip(1)
-    return this.#packet(format.payloadType, timestamp, payload)
+  /** What is to be sent for the next 20 ms: `pcm` (160 samples), or null for silence. Nothing while a longer packet fills. */
+  audio(format: SendFormat, pcm: Int16Array | null): Uint8Array[] {
+    const { codec, payloadType, ptimeMs } = format
+    this.#ticksPerSample = CODECS[codec].ticksPerSample
+    const cuts = this.#packetizer.add(codec, ptimeMs, pcm ?? SILENCE)
+    const packets = cuts.map(({ payload, samplesBefore }) =>
+      this.#packet(payloadType, this.#before(samplesBefore), payload),
+    )
+    this.#advance(1)
+    return packets
   }
 
-  /** Packet of the next 20 ms while digits are being sent. */
-  tone(format: SendFormat, step: ToneStep): Uint8Array {
+  /** What is to be sent for the next 20 ms while digits are being sent. */
+  tone(format: SendFormat, step: ToneStep): Uint8Array[] {
     if (step.kind === 'pause') return this.audio(format, null)
     if (format.dtmfPayloadType === null) {
       const offset = step.durationSamples - FRAME_SAMPLES
       const pcm = step.end ? null : keypadTone(step.event, offset, FRAME_SAMPLES)
       return this.audio(format, pcm)
     }
-    if (step.first) {
-      this.#eventTimestamp = this.#timestamp
-      this.#marker = true
-    }
-    this.skip(1)
-    return this.#packet(format.dtmfPayloadType, this.#eventTimestamp, writeEvent(step))
+    const packets = step.first ? this.#beginEvent(format) : []
+    const durationSamples = (step.durationSamples * format.dtmfClockRate) / SAMPLE_RATE
+    const payload = writeEvent({ ...step, durationSamples })
+    packets.push(this.#packet(format.dtmfPayloadType, this.#eventTimestamp, payload))
+    this.#advance(1)
+    return packets
+  }
+
+  /** Sound that waits for its packet goes out before the event. */
+  #beginEvent(format: SendFormat): Uint8Array[] {
+    const cut = this.#packetizer.flush()
+    const packets = cut
+      ? [this.#packet(format.payloadType, this.#before(cut.samplesBefore), cut.payload)]
+      : []
+    this.#eventTimestamp = this.#timestamp
+    this.#marker = true
+    return packets
   }
 
   /** Lets time pass without packets. */
   skip(frames: number): void {
-    this.#timestamp = (this.#timestamp + frames * FRAME_SAMPLES) >>> 0
+    this.#packetizer.drop()
+    this.#advance(frames)
   }
 
   /** Says that packets are not being sent for now, so that the next one is marked. */
   rest(): void {
     this.#marker = true
+  }
+
+  /** Gives the encoder back. */
+  close(): void {
+    this.#packetizer.close()
   }
 
   /** What a sender report says, now. */
@@ -79,6 +113,14 @@ export class RtpSender {
       packets: this.#packets % 2 ** 32,
       octets: this.#octets % 2 ** 32,
     }
+  }
+
+  #before(samples: number): number {
+    return (this.#timestamp - samples * this.#ticksPerSample) >>> 0
+  }
+
+  #advance(frames: number): void {
+    this.#timestamp = (this.#timestamp + frames * FRAME_SAMPLES * this.#ticksPerSample) >>> 0
   }
 
   #packet(payloadType: number, timestamp: number, payload: Uint8Array): Uint8Array {

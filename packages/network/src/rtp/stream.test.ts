@@ -11,9 +11,14 @@ import type { OnDatagram, Udp } from './udp.ts'
 
 const PEER = { address: '127.0.0.2', port: 6000 }
 const AGREED: StreamAgreement = {
-  law: 'PCMU',
+  codec: 'PCMU',
   payloadType: 0,
+  accepts: [{ codec: 'PCMU', payloadType: 0 }],
   dtmfPayloadType: 101,
+  dtmfClockRate: 8000,
+  dtmfAccepts: [101],
+  ptimeMs: 20,
+  srtp: null,
   remote: PEER,
   sends: true,
   receives: true,
@@ -270,7 +275,7 @@ test('what the peer reports of us gives its losses and the round trip', async ()
 })
 
 test('digits are heard from the payload type that was agreed', async () => {
-  const { wire, digits, stream } = await setUp({ ...AGREED, dtmfPayloadType: 96 })
+  const { wire, digits, stream } = await setUp({ ...AGREED, dtmfAccepts: [96] })
   const event = { payloadType: 96, timestamp: 5, payload: Uint8Array.of(11, 10, 0, 160) }
   for (const sequence of [1, 2, 3]) wire.deliver(stream.port, packet(sequence, event))
   expect(digits).toEqual(['#'])

@@ -1,29 +1,34 @@
 // One leg's RTP and RTCP: what is sent each 20 ms, what is believed of what arrives, and what is known about it.
 import { randomHex, type Clock, type Random } from '@saperly/kernel'
-import { decodeG711, type Law } from '../codec/g711.ts'
+import type { Codec } from '../codec/codec.ts'
 import { ToneReceiver, ToneSender } from './dtmf.ts'
 import { FRAME_MS } from './frame.ts'
 import { Hearing, type HeardTurn } from './hearing.ts'
+import { Intake, type ReceiveFormat } from './intake.ts'
 import { JitterBuffer } from './jitter.ts'
 import { parseRtp, type RtpPacket } from './packet.ts'
 import { PeerReports } from './peer-reports.ts'
 import { bindPair, type PortPool, type SocketPair } from './ports.ts'
+import { PLAIN, protectionFor, type Protection } from './protection.ts'
 import type { StreamFigures } from './quality.ts'
 import { Reception } from './reception.ts'
 import { middleOfNtp, parseRtcp, writeRtcp, type ReportBlock, type RtcpPacket } from './rtcp.ts'
 import { RtpSender, type SendFormat } from './sender.ts'
 import { SourceLock, type Address } from './source.ts'
+import type { SrtpKeys } from './srtp-keys.ts'
 import type { Udp } from './udp.ts'
 
 const RTCP_FRAMES = 5000 / FRAME_MS
-/** Static payload types (RFC 3551) are understood whatever was agreed: some peers answer one law and send the other. */
-const STATIC_LAWS: Record<number, Law | undefined> = { 0: 'PCMU', 8: 'PCMA' }
 /** A sign of life without sound (RFC 3389). */
 const COMFORT_NOISE = 13
 
 /** What both sides agreed on, for one stream. */
-export interface StreamAgreement extends SendFormat {
+export interface StreamAgreement extends SendFormat, ReceiveFormat {
   remote: Address
+  /** Payload types by which telephone events may come. */
+  dtmfAccepts: readonly number[]
+  /** Null: plain RTP. With keys, nothing that isn't secured by them is believed. */
+  srtp: SrtpKeys | null
   sends: boolean
   receives: boolean
 }
@@ -45,11 +50,13 @@ export class RtpStream {
   readonly #jitter = new JitterBuffer()
   readonly #hearing = new Hearing(this.#jitter)
   readonly #reception = new Reception()
+  readonly #intake = new Intake()
   readonly #tonesIn = new ToneReceiver()
   readonly #tonesOut = new ToneSender()
   #pair: SocketPair | null = null
   #agreement: StreamAgreement | null = null
   #source: SourceLock | null = null
+  #protection: Protection = PLAIN
   #lastReceivedMs: number | null = null
   #senderReport: { middle: number; atMs: number } | null = null
   readonly #peerReports = new PeerReports()
@@ -120,6 +127,7 @@ export class RtpStream {
     if (before?.address !== remote.address || before.port !== remote.port) {
       this.#source = new SourceLock(remote)
     }
+    this.#protection = protectionFor(agreement.srtp, this.#protection)
     this.#agreement = agreement
   }
 
@@ -148,7 +156,8 @@ export class RtpStream {
     }
     const step = this.#tonesOut.next()
     const pcm = step === null ? next() : null
-    this.#send(step ? this.#sender.tone(agreement, step) : this.#sender.audio(agreement, pcm))
+    const packets = step ? this.#sender.tone(agreement, step) : this.#sender.audio(agreement, pcm)
+    for (const packet of packets) this.#send(packet)
     return pcm
   }
 
@@ -161,37 +170,48 @@ export class RtpStream {
   async close(): Promise<void> {
     if (this.#agreement) this.#report([{ type: 'goodbye', ssrcs: [this.#sender.ssrc] }])
     this.#agreement = null
+    this.#sender.close()
+    this.#intake.close()
     await this.#pair?.close()
   }
 
   #send(packet: Uint8Array): void {
     const { address, port } = this.#source!.target
-    if (port > 0) this.#pair!.rtp.send(packet, port, address)
+    // Sealed even when it can't be sent: the count of packets under one key must go on.
+    const sealed = this.#protection.sealPacket(packet)
+    if (port > 0) this.#pair!.rtp.send(sealed, port, address)
   }
 
   #receive(data: Uint8Array, address: string, port: number): void {
     const agreement = this.#agreement
-    const packet = agreement && parseRtp(data)
+    const opened = agreement && this.#protection.openPacket(data)
+    const packet = opened && parseRtp(opened)
     if (!packet) return
-    const isTone = packet.payloadType === agreement.dtmfPayloadType
-    const law = isTone ? null : lawOf(packet, agreement)
-    if (!isTone && law === null && packet.payloadType !== COMFORT_NOISE) return
+    const isTone = agreement.dtmfAccepts.includes(packet.payloadType)
+    const codec = isTone ? null : this.#intake.codecOf(packet.payloadType, agreement)
+    if (!isTone && codec === null && packet.payloadType !== COMFORT_NOISE) return
     const nowMs = this.#clock.monotonicMs()
     if (!this.#source!.accept(packet, address, port, nowMs)) return
     this.#lastReceivedMs = nowMs
-    this.#reception.count(packet, law ? nowMs : null)
-    // What a held peer sends anyway must not wait here for the end of the hold.
-    if (law && agreement.receives) {
-      this.#jitter.push(packet, decodeG711(law, packet.payload), nowMs)
-    }
+    if (codec) return this.#take(this.#intake.inSamples(packet, codec), codec, nowMs)
+    this.#reception.count(packet, null)
     const digit = isTone ? this.#tonesIn.receive(packet) : null
     if (digit !== null) this.#onDigit(digit)
+  }
+
+  #take(packet: RtpPacket, codec: Codec, nowMs: number): void {
+    this.#reception.count(packet, nowMs)
+    // What a held peer sends anyway must not wait here for the end of the hold.
+    if (!this.#agreement!.receives) return
+    const pcm = this.#intake.decode(codec, packet.payload)
+    if (pcm) this.#jitter.push(packet, pcm, nowMs)
   }
 
   /** Reports count as a sign of life, and are answered with the time since. Only the peer's host is believed. */
   #receiveReport(data: Uint8Array, address: string): void {
     if (this.#agreement === null || this.#source!.target.address !== address) return
-    const packets = parseRtcp(data)
+    const opened = this.#protection.openReport(data)
+    const packets = opened && parseRtcp(opened)
     if (packets === null) return
     const nowMs = this.#clock.monotonicMs()
     this.#lastReceivedMs = nowMs
@@ -216,7 +236,8 @@ export class RtpStream {
       { type: 'description', ssrc, cname: this.#cname },
       ...more,
     ]
-    this.#pair!.rtcp.send(writeRtcp(packets), port + 1, address)
+    const report = this.#protection.sealReport(writeRtcp(packets))
+    this.#pair!.rtcp.send(report, port + 1, address)
   }
 
   #blocks(): ReportBlock[] {
@@ -227,14 +248,10 @@ export class RtpStream {
     return [
       {
         ...block,
+        jitter: Math.floor(block.jitter * this.#intake.ticksPerSample),
         lastSenderReport: last?.middle ?? 0,
         delaySinceLastReport: Math.round((sinceMs / 1000) * 65_536),
       },
     ]
   }
-}
-
-function lawOf(packet: RtpPacket, agreement: StreamAgreement): Law | null {
-  if (packet.payloadType === agreement.payloadType) return agreement.law
-  return STATIC_LAWS[packet.payloadType] ?? null
 }

@@ -1,13 +1,22 @@
 // Offer and answer for one audio stream: our side of the description, and what both sides end up with (RFC 3264).
 import { fail, ok } from '@saperly/kernel'
 import type { Random, Result } from '@saperly/kernel'
+import { CODECS } from '../codec/codec.ts'
+import { FRAME_MS, SAMPLE_RATE } from '../rtp/frame.ts'
 import type { MediaAgreement } from '../media/port.ts'
+import { KeyAgreement } from './key-agreement.ts'
+import type { AgreedKeys } from './key-agreement.ts'
+import type { SrtpMode } from './sdes.ts'
 import { parseSdp } from './sdp.ts'
-import type { Codec, Description, Direction, MediaLine, SdpFailure } from './sdp.ts'
+import type { Codec, Description, Direction, EventFormat, Format, SdpFailure } from './sdp.ts'
+import { refusedLine, writeAudio } from './sdp-audio.ts'
+import type { LocalAudio } from './sdp-audio.ts'
 
-/** Payload type that we offer for telephone-event. */
-const DTMF_PAYLOAD_TYPE = 101
-const PAYLOAD_TYPES: Readonly<Record<Codec, number>> = { PCMU: 0, PCMA: 8 }
+/** Payload types that we offer for telephone events, by their clock. */
+const EVENT_TYPES: readonly EventFormat[] = [
+  { payloadType: 101, clockRate: SAMPLE_RATE },
+  { payloadType: 102, clockRate: 48_000 },
+]
 
 /** What the other side does, seen from ours. */
 const MIRROR: Readonly<Record<Direction, Direction>> = {
@@ -17,83 +26,141 @@ const MIRROR: Readonly<Record<Direction, Direction>> = {
   inactive: 'inactive',
 }
 
-interface Format {
-  codec: Codec
-  payloadType: number
+export interface NegotiationOptions {
+  address: string
+  port: number
+  /** In our order of preference, at least one. */
+  codecs: readonly Codec[]
+  /** Default: off. */
+  srtp?: SrtpMode
+  random: Random
 }
 
-/** What goes into a description of ours. */
-interface Local {
-  direction: Direction
-  formats: readonly Format[]
-  dtmfPayloadType: number | null
-}
+type Local = Omit<LocalAudio, 'port'>
 
 /** One side of a negotiation that lasts as long as its call; its version goes up with every change. */
 export class Negotiation {
   readonly #address: string
   readonly #port: number
   readonly #codecs: readonly Codec[]
+  readonly #srtp: SrtpMode
+  /** Of our offers: what the peer has offered before, or what the mode asks for. */
+  #protocol: string
+  readonly #keys: KeyAgreement
   readonly #sessionId: number
+  /** The numbers by which our formats go: ours, or those of the peer whose offer we have answered. */
+  #formats: readonly Format[]
+  #events: readonly EventFormat[]
   #version = 0
   #last = ''
 
-  /** `codecs` in our order of preference, at least one. */
-  constructor(options: {
-    address: string
-    port: number
-    codecs: readonly Codec[]
-    random: Random
-  }) {
+  constructor(options: NegotiationOptions) {
+    const { codecs, random, srtp = 'off' } = options
     this.#address = options.address
     this.#port = options.port
-    this.#codecs = options.codecs
-    this.#sessionId = options.random.int(1, 2 ** 31)
+    this.#codecs = codecs
+    this.#srtp = srtp
+    this.#protocol = srtp === 'required' ? 'RTP/SAVP' : 'RTP/AVP'
+    this.#keys = new KeyAgreement(srtp, random)
+    this.#sessionId = random.int(1, 2 ** 31)
+    this.#formats = codecs.map((codec) => ({ codec, payloadType: CODECS[codec].payloadType }))
+    this.#events = EVENT_TYPES.filter(({ clockRate }) => clocksOf(codecs).has(clockRate))
   }
 
   /** Our offer. */
   offer(direction: Direction = 'sendrecv'): string {
-    const formats = this.#codecs.map((codec) => ({ codec, payloadType: PAYLOAD_TYPES[codec] }))
-    return this.#write({ direction, formats, dtmfPayloadType: DTMF_PAYLOAD_TYPE }, null)
+    const local = {
+      protocol: this.#protocol,
+      direction,
+      formats: this.#formats,
+      events: this.#events,
+      ptimeMs: FRAME_MS,
+      crypto: this.#keys.offer(),
+    }
+    return this.#write(local, null)
   }
 
   /** Reads the answer to our offer. */
   accept(answer: string): Result<MediaAgreement, SdpFailure> {
-    const peer = parseSdp(answer)
-    return peer.ok ? this.#agree(peer.value) : peer
-  }
-
-  /** Answers the peer's offer; the order of codecs is the peer's. Other m-lines are answered with port 0. */
-  answer(offer: string): Result<{ sdp: string; agreement: MediaAgreement }, SdpFailure> {
-    const peer = parseSdp(offer)
+    const peer = parseSdp(answer, this.#srtp)
     if (!peer.ok) return peer
-    const agreement = this.#agree(peer.value)
-    if (!agreement.ok) return agreement
-    const { direction, dtmfPayloadType } = agreement.value
-    const formats = this.#common(peer.value)
-    const sdp = this.#write({ direction, formats, dtmfPayloadType }, peer.value)
-    return ok({ sdp, agreement: agreement.value })
-  }
-
-  #common(peer: Description): Format[] {
-    return peer.codecs.filter(({ codec }) => this.#codecs.includes(codec))
-  }
-
-  #agree(peer: Description): Result<MediaAgreement, SdpFailure> {
-    const first = this.#common(peer)[0]
+    // The first codec of an answer is the one that it means.
+    const [first] = this.#common(peer.value)
     if (!first) return fail('no_common_codec')
-    return ok({
-      remote: { address: peer.address, port: peer.port },
-      codec: first.codec,
-      payloadType: first.payloadType,
-      dtmfPayloadType: peer.dtmfPayloadType,
-      direction: MIRROR[peer.direction],
+    const keys = this.#keys.accept(peer.value.crypto)
+    return keys.ok ? ok(this.#agree(peer.value, first, keys.value)) : keys
+  }
+
+  /** Answers the peer's offer: the codec that we prefer among the peer's. Other m-lines are answered with port 0. */
+  answer(offer: string): Result<{ sdp: string; agreement: MediaAgreement }, SdpFailure> {
+    const peer = parseSdp(offer, this.#srtp)
+    if (!peer.ok) return peer
+    const formats = this.#preferred(this.#common(peer.value))
+    const [first] = formats
+    if (!first) return fail('no_common_codec')
+    const keys = this.#keys.answer(peer.value.crypto)
+    if (!keys.ok) return keys
+    const clocks = clocksOf(formats.map(({ codec }) => codec))
+    const events = peer.value.events.filter(({ clockRate }) => clocks.has(clockRate))
+    this.#keepNumbers(formats, events)
+    const agreement = this.#agree(peer.value, first, keys.value)
+    const { direction, ptimeMs } = agreement
+    const { protocol } = peer.value.lines[peer.value.audioIndex]!
+    this.#protocol = protocol
+    const crypto = keys.value ? [keys.value.line] : []
+    const local = { protocol, direction, formats, events, ptimeMs, crypto }
+    return ok({ sdp: this.#write(local, peer.value), agreement })
+  }
+
+  /** What both can, once each, in the peer's order. */
+  #common(peer: Description): Format[] {
+    const taken = new Set<Codec>()
+    return peer.codecs.filter(({ codec }) => {
+      if (taken.has(codec) || !this.#codecs.includes(codec)) return false
+      taken.add(codec)
+      return true
     })
+  }
+
+  /** In our order, but between the two laws of G.711 in the peer's: the one is the other's equal where it is at home. */
+  #preferred(formats: readonly Format[]): Format[] {
+    const laws = this.#codecs.findIndex((codec) => codec === 'PCMU' || codec === 'PCMA')
+    const rank = ({ codec }: Format): number =>
+      codec === 'PCMU' || codec === 'PCMA' ? laws : this.#codecs.indexOf(codec)
+    return formats.toSorted((a, b) => rank(a) - rank(b))
+  }
+
+  /** A number keeps its meaning for as long as the session lasts (RFC 3264 section 8.3.2). */
+  #keepNumbers(formats: readonly Format[], events: readonly EventFormat[]): void {
+    this.#formats = this.#formats.map(
+      (format) => formats.find(({ codec }) => codec === format.codec) ?? format,
+    )
+    this.#events = this.#events.map(
+      (event) => events.find(({ clockRate }) => clockRate === event.clockRate) ?? event,
+    )
+  }
+
+  #agree(peer: Description, format: Format, keys: AgreedKeys | null): MediaAgreement {
+    const { codec, payloadType } = format
+    const clockRate = SAMPLE_RATE * CODECS[codec].ticksPerSample
+    const event = peer.events.find((known) => known.clockRate === clockRate) ?? peer.events[0]
+    return {
+      remote: { address: peer.address, port: peer.port },
+      codec,
+      payloadType,
+      accepts: this.#formats,
+      dtmfPayloadType: event?.payloadType ?? null,
+      dtmfClockRate: event?.clockRate ?? SAMPLE_RATE,
+      dtmfAccepts: [...this.#events, ...peer.events].map((known) => known.payloadType),
+      ptimeMs: packetTime(peer, codec),
+      srtp: keys && keys.srtp,
+      direction: MIRROR[peer.direction],
+    }
   }
 
   #write(local: Local, offer: Description | null): string {
     const family = this.#address.includes(':') ? 'IP6' : 'IP4'
-    const audio = this.#audioLines(local)
+    const audio = writeAudio({ ...local, port: this.#port })
     const media = offer
       ? offer.lines.flatMap((line, at) => (at === offer.audioIndex ? audio : [refusedLine(line)]))
       : audio
@@ -103,23 +170,16 @@ export class Negotiation {
     const origin = `o=saperly ${this.#sessionId} ${this.#version} IN ${family} ${this.#address}`
     return `v=0\r\n${origin}\r\n${body}\r\n`
   }
-
-  #audioLines(local: Local): string[] {
-    const types = local.formats.map(({ payloadType }) => payloadType)
-    if (local.dtmfPayloadType !== null) types.push(local.dtmfPayloadType)
-    const lines = [`m=audio ${this.#port} RTP/AVP ${types.join(' ')}`]
-    for (const { codec, payloadType } of local.formats) {
-      lines.push(`a=rtpmap:${payloadType} ${codec}/8000`)
-    }
-    if (local.dtmfPayloadType !== null) {
-      lines.push(`a=rtpmap:${local.dtmfPayloadType} telephone-event/8000`)
-      lines.push(`a=fmtp:${local.dtmfPayloadType} 0-15`)
-    }
-    lines.push('a=ptime:20', `a=${local.direction}`)
-    return lines
-  }
 }
 
-function refusedLine(line: MediaLine): string {
-  return `m=${line.kind} 0 ${line.protocol} ${line.formats}`.trimEnd()
+/** The clocks that telephone events may have beside these codecs; that of the telephone goes with all of them. */
+function clocksOf(codecs: readonly Codec[]): Set<number> {
+  return new Set([8000, ...codecs.map((codec) => SAMPLE_RATE * CODECS[codec].ticksPerSample)])
+}
+
+/** The longest packets that suit the peer and the codec, milliseconds. */
+function packetTime(peer: Description, codec: Codec): number {
+  const wantedMs = Math.min(peer.ptimeMs ?? FRAME_MS, peer.maxptimeMs ?? Infinity)
+  const times = CODECS[codec].packetTimesMs
+  return times.findLast((ms) => ms <= wantedMs) ?? times[0]!
 }
