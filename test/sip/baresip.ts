@@ -35,6 +35,14 @@ export interface BaresipOptions {
   credentials?: { username: string; password: string }
   /** What it plays first, once: mono samples at 8 kHz, with silence behind them. */
   speech?: Int16Array
+  /** What it speaks, in its order of preference, in its notation. Default: both laws of G.711. */
+  codecs?: readonly string[]
+  /** Rate and channels of its codec, which the sound that it plays must have. Default: 8000 and 1. */
+  wave?: { rate: number; channels: number }
+  /** Modules for codecs and encryption, beside G.711. */
+  modules?: readonly string[]
+  /** More parameters of its accounts: `mediaenc=srtp-mand`, `ptime=40`. */
+  parameters?: readonly string[]
 }
 
 interface ControlEvent {
@@ -90,17 +98,24 @@ export class Baresip {
 
   /** What it heard in its last call: mono samples of the file that it wrote. */
   async heard(): Promise<Int16Array> {
+    return (await this.recorded()).samples
+  }
+
+  /** The same with its rate, which is that of the codec. */
+  async recorded(): Promise<{ samples: Int16Array; rate: number }> {
     const folder = join(this.#folder, 'heard')
     const name = (await readdir(folder))
       .filter((file) => file.endsWith('-dec.wav'))
       .toSorted()
       .at(-1)
-    if (name === undefined) return new Int16Array()
+    if (name === undefined) return { samples: new Int16Array(), rate: RATE }
     const bytes = await readFile(join(folder, name))
     const start = bytes.indexOf('data') + 8
-    return Int16Array.from({ length: (bytes.length - start) >> 1 }, (_, i) =>
-      bytes.readInt16LE(start + i * 2),
+    const channels = bytes.readUInt16LE(22)
+    const samples = Int16Array.from({ length: (bytes.length - start) / (2 * channels) }, (_, i) =>
+      bytes.readInt16LE(start + i * 2 * channels),
     )
+    return { samples, rate: bytes.readUInt32LE(24) }
   }
 
   async close(): Promise<void> {
@@ -156,24 +171,30 @@ async function writeConfig(
     'audio_alert aubridge,nil',
     `module_path ${MODULES}`,
     `snd_path ${join(folder, 'heard')}`,
-    ...['g711', 'aufile', 'aubridge', 'sndfile'].map((name) => `module ${name}.so`),
+    ...['g711', 'aufile', 'aubridge', 'sndfile', ...(options.modules ?? [])].map(
+      (name) => `module ${name}.so`,
+    ),
     ...['account', 'menu', 'ctrl_tcp'].map((name) => `module_app ${name}.so`),
     `ctrl_tcp_listen ${ADDRESS}:${controlPort}`,
     ...(options.tls === true ? await tlsLines(folder) : []),
   ]
   const { credentials } = options
   const proof = credentials
-    ? `;auth_user=${credentials.username};auth_pass=${credentials.password}`
-    : ''
+    ? [`auth_user=${credentials.username}`, `auth_pass=${credentials.password}`]
+    : []
+  const codecs = (options.codecs ?? ['PCMU/8000/1', 'PCMA/8000/1']).join(',')
+  const parameters = ['', ...proof, ...(options.parameters ?? [])].join(';')
   const accounts = options.numbers.map(
     (number) =>
-      `<sip:${number}@${ADDRESS}:${port}>;regint=0;answermode=${options.answer};audio_codecs=PCMU/8000/1,PCMA/8000/1${proof}`,
+      `<sip:${number}@${ADDRESS}:${port}>;regint=0;answermode=${options.answer};audio_codecs=${codecs}${parameters}`,
   )
   await mkdir(join(folder, 'heard'))
   await writeFile(join(folder, 'config'), `${lines.join('\n')}\n`)
   await writeFile(join(folder, 'accounts'), `${accounts.join('\n')}\n`)
   await writeFile(join(folder, 'contacts'), '')
-  await writeFile(play, options.speech ? wavOf(options.speech, 120) : toneWav(options.toneHz, 60))
+  const wave = options.wave ?? { rate: RATE, channels: 1 }
+  const sound = options.speech ? wavOf(options.speech, 120) : toneWav(options.toneHz, 60, wave)
+  await writeFile(play, sound)
 }
 
 /** baresip wants a certificate and its key in one file. */
@@ -184,26 +205,34 @@ async function tlsLines(folder: string): Promise<string[]> {
   return [`sip_certificate ${file}`, `sip_cafile ${CA_PATH}`]
 }
 
-function toneWav(hertz: number, seconds: number): Buffer {
-  const tone = Int16Array.from({ length: RATE * seconds }, (_, i) =>
-    Math.round(8000 * Math.sin((2 * Math.PI * hertz * i) / RATE)),
+function toneWav(
+  hertz: number,
+  seconds: number,
+  { rate, channels }: { rate: number; channels: number },
+): Buffer {
+  const tone = Int16Array.from({ length: rate * seconds * channels }, (_, i) =>
+    Math.round(8000 * Math.sin((2 * Math.PI * hertz * Math.floor(i / channels)) / rate)),
   )
-  return wavOf(tone, seconds)
+  return wavOf(tone, seconds, { rate, channels })
 }
 
-/** A mono WAV of `seconds`: the samples, then silence. */
-function wavOf(speech: Int16Array, seconds: number): Buffer {
-  const samples = RATE * seconds
+/** A WAV of `seconds`: the samples, then silence. */
+function wavOf(
+  speech: Int16Array,
+  seconds: number,
+  { rate, channels } = { rate: RATE, channels: 1 },
+): Buffer {
+  const samples = rate * seconds * channels
   const wav = Buffer.alloc(44 + samples * 2)
   wav.write('RIFF', 0)
   wav.writeUInt32LE(36 + samples * 2, 4)
   wav.write('WAVEfmt ', 8)
   wav.writeUInt32LE(16, 16)
   wav.writeUInt16LE(1, 20)
-  wav.writeUInt16LE(1, 22)
-  wav.writeUInt32LE(RATE, 24)
-  wav.writeUInt32LE(RATE * 2, 28)
-  wav.writeUInt16LE(2, 32)
+  wav.writeUInt16LE(channels, 22)
+  wav.writeUInt32LE(rate, 24)
+  wav.writeUInt32LE(rate * 2 * channels, 28)
+  wav.writeUInt16LE(2 * channels, 32)
   wav.writeUInt16LE(16, 34)
   wav.write('data', 36)
   wav.writeUInt32LE(samples * 2, 40)
@@ -212,8 +241,8 @@ function wavOf(speech: Int16Array, seconds: number): Buffer {
 }
 
 /** Share of the energy of `samples` that lies at one frequency, 0-1 (Goertzel). */
-export function shareAt(samples: Int16Array, hertz: number): number {
-  const turn = 2 * Math.cos((2 * Math.PI * hertz) / RATE)
+export function shareAt(samples: Int16Array, hertz: number, rate: number = RATE): number {
+  const turn = 2 * Math.cos((2 * Math.PI * hertz) / rate)
   let energy = 0
   let [before, last] = [0, 0]
   for (const sample of samples) {
