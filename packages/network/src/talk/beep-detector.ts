@@ -65,13 +65,19 @@ export class BeepDetector {
     // The first frame may hold only a part of the tone; afterwards the mean is followed.
     note.hz += (hz - note.hz) / Math.min(note.frames, TONE_FRAMES)
     note.db = Math.max(note.db, db)
-    if (note.frames === TONE_FRAMES) this.#notes++
+    if (note.frames === TONE_FRAMES && !this.#isTail(note)) this.#notes++
     return true
   }
 
+  /** The room gives the last tone back, or it was cut by a lost packet. */
+  #isTail(note: Note): boolean {
+    return this.#ended !== null && Math.abs(note.hz - this.#ended.hz) <= this.#tuning.driftHz
+  }
+
   #endNote(): void {
-    if (!this.sounding) return
-    this.#ended = this.#note
+    const note = this.#note
+    if (!note || !this.sounding) return
+    this.#ended = this.#isTail(note) ? this.#ended : note
     this.#afterMs = 0
   }
 
@@ -83,8 +89,9 @@ export class BeepDetector {
     if (over && this.#note === null) this.#notes = 0
     const ended = this.#ended
     if (!ended) return null
-    // The frame in which the tone ends is half full of it.
-    if (db > ended.db - dropDb && this.#afterMs > 0) this.#ended = null
+    // The frame in which the tone ends is half full of it; its own echo may follow.
+    const tail = this.#note !== null && this.#isTail(this.#note)
+    if (db > ended.db - dropDb && this.#afterMs > 0 && !tail) this.#ended = null
     if (!this.#ended || !over) return null
     this.#ended = null
     const ms = ended.frames * FRAME_MS

@@ -50,25 +50,15 @@ export class Greeting {
     return this.#nowMs - (this.#stretch?.toMs ?? 0)
   }
 
-  /** The next 20 ms. `lateMs`: so much longer than the voice its detector went on; `masked`: proves neither. */
-  observe(voice: 'voiced' | 'quiet' | 'masked', lateMs: number): void {
-    if (voice === 'masked') return this.#wait()
+  /** The next 20 ms. `lateMs`: so much longer than the voice its detector went on. */
+  observe(voiced: boolean, lateMs: number): void {
     this.#nowMs += FRAME_MS
-    if (voice === 'voiced') return this.#voiced()
+    if (voiced) return this.#voiced()
     if (this.#runMs > 0 && this.#stretch && !this.#ended) {
       this.#stretch.toMs = Math.max(this.#stretch.fromMs, this.#stretch.toMs - lateMs)
     }
     this.#runMs = 0
     this.#silent()
-  }
-
-  /** Time passes for what was said and for the silence behind it alike. */
-  #wait(): void {
-    this.#nowMs += FRAME_MS
-    this.#runMs = 0
-    if (!this.#stretch || this.#ended) return
-    this.#stretch.fromMs += FRAME_MS
-    this.#stretch.toMs += FRAME_MS
   }
 
   #voiced(): void {

@@ -1,21 +1,25 @@
 // A person or a machine? Follows the first seconds of an answered call, frame by frame, and tells each new verdict.
-import { FRAME_MS } from '../speech/pcm.ts'
-import { levelDb, type Activity } from './activity.ts'
+import type { Activity } from './activity.ts'
 import { BeepDetector } from './beep-detector.ts'
+import { EchoGuard } from './echo.ts'
 import { Greeting } from './greeting.ts'
 import { MACHINE_TUNING, type MachineTuning } from './machine-tuning.ts'
 import { stepVerdict, type Finding, type Verdict, type VerdictState } from './machine-verdict.ts'
 
 export interface MachineVerdict {
   verdict: Verdict
+  ground: Exclude<Finding, 'limit'>
   /** 0 to 1: how often a verdict on these grounds was right (docs/machine-detection.md). */
   confidence: number
   /** Milliseconds of media since the answer. */
   atMs: number
 }
 
-/** Our own speech is silent below this level, dBFS. */
-const SILENT_DB = -60
+export interface MachineParts {
+  tuning?: MachineTuning
+  beeps?: Pick<BeepDetector, 'sounding' | 'observe'>
+  echo?: Pick<EchoGuard, 'sent' | 'isEcho'>
+}
 
 /** How often each finding was right on the training half of the synthesised corpus, in steps of 0.05. */
 const CONFIDENCE: Readonly<Record<Exclude<Finding, 'limit'>, number>> = {
@@ -30,15 +34,20 @@ const CONFIDENCE: Readonly<Record<Exclude<Finding, 'limit'>, number>> = {
 /** Driven by the media clock alone: the same frames give the same verdicts. */
 export class MachineDetector {
   readonly #tuning: MachineTuning
-  readonly #beeps: BeepDetector
+  readonly #beeps: Pick<BeepDetector, 'sounding' | 'observe'>
   readonly #greeting: Greeting
-  /** Levels of what we sent of late, newest last. */
-  readonly #sent: number[] = []
+  readonly #echo: Pick<EchoGuard, 'sent' | 'isEcho'>
   #state: VerdictState = 'listening'
 
-  constructor(tuning: MachineTuning = MACHINE_TUNING, beeps: BeepDetector = new BeepDetector()) {
+  /** What is not given is the real one; the bench gives what it has found before. */
+  constructor({
+    tuning = MACHINE_TUNING,
+    beeps = new BeepDetector(),
+    echo = new EchoGuard(),
+  }: MachineParts = {}) {
     this.#tuning = tuning
     this.#beeps = beeps
+    this.#echo = echo
     const { onsetMs, blipMs, shortGreetingMs, shortSilenceMs, longSilenceMs } = tuning
     this.#greeting = new Greeting({
       onsetMs,
@@ -54,8 +63,7 @@ export class MachineDetector {
 
   /** The frame that is sent in the same 20 ms as the next one that is heard; null for silence. */
   sent(frame: Int16Array | null): void {
-    this.#sent.push(frame ? levelDb(frame) : -Infinity)
-    if (this.#sent.length * FRAME_MS > this.#tuning.echoDelayMs) this.#sent.shift()
+    this.#echo.sent(frame)
   }
 
   /** The next 20 ms from the peer, and whether a voice was found in them; a verdict that is new. */
@@ -63,20 +71,13 @@ export class MachineDetector {
     if (this.over) return null
     const beep = this.#beeps.observe(frame)
     const voice = voiced && !this.#beeps.sounding
-    this.#greeting.observe(
-      voice && this.#isEcho(frame) ? 'masked' : voice ? 'voiced' : 'quiet',
-      lateMs,
-    )
+    const echo = this.#echo.isEcho(frame, voice)
+    this.#greeting.observe(voice && !echo, lateMs)
     for (const finding of this.#findings(beep !== null)) {
       const told = this.#step(finding)
       if (told) return told
     }
     return null
-  }
-
-  #isEcho(frame: Int16Array): boolean {
-    const ourDb = Math.max(-Infinity, ...this.#sent)
-    return ourDb > SILENT_DB && levelDb(frame) < ourDb - this.#tuning.echoLossDb
   }
 
   *#findings(beep: boolean): Iterable<Finding> {
@@ -104,6 +105,11 @@ export class MachineDetector {
     if (!step) return null
     this.#state = step.to
     if (step.tell === null || finding === 'limit') return null
-    return { verdict: step.tell, confidence: CONFIDENCE[finding], atMs: this.#greeting.nowMs }
+    return {
+      verdict: step.tell,
+      ground: finding,
+      confidence: CONFIDENCE[finding],
+      atMs: this.#greeting.nowMs,
+    }
   }
 }

@@ -24,28 +24,23 @@ export interface MachineTuning {
   /** A beep that comes after the verdict `human` counts up to here; any beep up to the second, when watching ends. */
   readonly beepAfterHumanMs: number
   readonly watchMs: number
-  /** While we speak, a voice weaker than our own by more than this may be our echo: it proves nothing. */
-  readonly echoLossDb: number
-  readonly echoDelayMs: number
 }
 
 /** From the first answered second on, all in milliseconds of media. Set by `npm run bench -- machine`. */
 export const MACHINE_TUNING: MachineTuning = {
   onsetMs: 60,
   blipMs: 120,
-  shortGreetingMs: 1_000,
-  shortSilenceMs: 700,
-  longSilenceMs: 1_000,
-  machineAfterMs: 2_600,
-  reviseAfterMs: 3_500,
-  reviseUntilMs: 6_000,
-  silentAfterMs: 4_500,
+  shortGreetingMs: 1_200,
+  shortSilenceMs: 800,
+  longSilenceMs: 1_600,
+  machineAfterMs: 4_000,
+  reviseAfterMs: 4_400,
+  reviseUntilMs: 7_600,
+  silentAfterMs: 4_000,
   decideByMs: 10_000,
-  unbeepedMs: 5_000,
+  unbeepedMs: 6_000,
   beepAfterHumanMs: 20_000,
   watchMs: 90_000,
-  echoLossDb: 15,
-  echoDelayMs: 400,
 }
 
 export interface BeepTuning {
@@ -68,10 +63,10 @@ export interface BeepTuning {
 }
 
 export const BEEP_TUNING: BeepTuning = {
-  lowestHz: 400,
-  highestHz: 2_000,
+  lowestHz: 350,
+  highestHz: 2_300,
   minMs: 80,
-  maxMs: 3_000,
+  maxMs: 2_500,
   levelMinDb: -40,
   purity: 0.85,
   driftHz: 25,

@@ -226,8 +226,12 @@ class LegTalk implements Talk {
   }
 
   #whoAnswered(frame: Int16Array): void {
-    const verdict = this.#machine?.observe(frame, this.#listener.activity)
-    if (verdict) this.#outbox.push({ type: 'machine', at: this.#at, ...verdict })
+    const found = this.#machine?.observe(frame, this.#listener.activity)
+    if (found) {
+      const { verdict, confidence, atMs, ground } = found
+      this.#log.debug('talk.machine', { verdict, ground, mediaMs: atMs })
+      this.#outbox.push({ type: 'machine', verdict, confidence, at: this.#at, atMs })
+    }
     if (this.#machine?.over) this.#machine = null
   }
 

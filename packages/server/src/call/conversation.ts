@@ -144,7 +144,8 @@ export class Conversation {
       endedAt: new Date(turn.endedAt).toISOString(),
     })
     if (isOptOutText(turn.text)) return this.#optedOut({ text: turn.text }, hooks)
-    this.#heard.addTurn(turn)
+    if (!this.#voicemail.isGreeting(turn.startedAt)) this.#heard.addTurn(turn)
+    else if (!this.#ask) this.#listen()
     this.#deliver()
   }
 
@@ -191,10 +192,10 @@ export class Conversation {
     if (this.#ask === turn) this.#ask = null
   }
 
-  #onMachine({ verdict, confidence }: Extract<TalkEvent, { type: 'machine' }>): void {
+  #onMachine({ verdict, confidence, at }: Extract<TalkEvent, { type: 'machine' }>): void {
     this.#deps.log.event('machine', { verdict, confidence })
     this.#tell({ type: 'machine', verdict, confidence })
-    if (!this.#closing) this.#voicemail.step(verdict)
+    if (!this.#closing) this.#voicemail.judge(verdict, at)
   }
 
   /** Speech waits for a beep: nothing is said, nobody is asked, and no silence counts. */

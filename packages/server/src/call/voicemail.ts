@@ -36,6 +36,8 @@ export class Voicemail {
   readonly #policy: MachinePolicy
   readonly #hooks: VoicemailHooks
   #state: VoicemailState
+  /** When the beep was over; null before. */
+  #beepAt: number | null = null
   /** What answered the opening: an agent that has to begin anew begins with it. */
   #opening: Held[] = []
   #held: Held[] = []
@@ -45,7 +47,7 @@ export class Voicemail {
     this.#policy = policy
     this.#hooks = hooks
     this.#state = watched && policy === 'wait_for_beep' ? 'unknown' : 'open'
-    if (this.holds) hooks.after(VERDICT_LIMIT_MS, () => this.step('unheard'))
+    if (this.holds) hooks.after(VERDICT_LIMIT_MS, () => this.#step('unheard'))
   }
 
   /** Speech waits. */
@@ -53,13 +55,15 @@ export class Voicemail {
     return this.#state === 'unknown' || this.#state === 'held'
   }
 
-  /** Something became known about who answered. */
-  step(event: VoicemailEvent): void {
-    const cell = VOICEMAIL[this.#policy][this.#state][event]
-    if (cell === 'ignored') return
-    this.#state = cell.to
-    for (const effect of cell.effects) this.#treat(effect)
-    if (cell.to === 'held') this.#hooks.after(BEEP_LIMIT_MS, () => this.step('unbeeped'))
+  /** What began at `startedAt` belongs to the greeting or is the beep itself: no answer is wanted to it. */
+  isGreeting(startedAt: number): boolean {
+    return this.#beepAt !== null && startedAt < this.#beepAt
+  }
+
+  /** The network has said who answered. */
+  judge(verdict: 'human' | 'machine' | 'beep', at: number): void {
+    if (verdict === 'beep' && this.#policy === 'wait_for_beep') this.#beepAt ??= at
+    this.#step(verdict)
   }
 
   /**
@@ -73,6 +77,14 @@ export class Voicemail {
     const behind = this.#held.some(({ answering }) => answering === held.answering)
     if (!this.holds || (ends && !behind)) return held.say()
     if (this.#held.length < MAX_HELD) this.#held.push(held)
+  }
+
+  #step(event: VoicemailEvent): void {
+    const cell = VOICEMAIL[this.#policy][this.#state][event]
+    if (cell === 'ignored') return
+    this.#state = cell.to
+    for (const effect of cell.effects) this.#treat(effect)
+    if (cell.to === 'held') this.#hooks.after(BEEP_LIMIT_MS, () => this.#step('unbeeped'))
   }
 
   #treat(effect: VoicemailEffect): void {
