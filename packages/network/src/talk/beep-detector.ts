@@ -89,9 +89,9 @@ export class BeepDetector {
     if (over && this.#note === null) this.#notes = 0
     const ended = this.#ended
     if (!ended) return null
-    // The frame in which the tone ends is half full of it; its own echo may follow.
+    // The last of it may fill a part of two frames, and its own echo may follow.
     const tail = this.#note !== null && this.#isTail(this.#note)
-    if (db > ended.db - dropDb && this.#afterMs > 0 && !tail) this.#ended = null
+    if (db > ended.db - dropDb && this.#afterMs > FRAME_MS && !tail) this.#ended = null
     if (!this.#ended || !over) return null
     this.#ended = null
     const ms = ended.frames * FRAME_MS

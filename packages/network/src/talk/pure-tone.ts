@@ -56,16 +56,15 @@ export function pureTone(frame: Int16Array, lowestHz: number, highestHz: number)
     strengths.push(found)
     if (found > strengths[best]!) best = strengths.length - 1
   }
-  const hz = between(strengths, best, from) * STEP_HZ
-  const explained = strength(frame, probeAt(Math.round(hz)))
-  return { hz, purity: Math.min(1, (2 * explained ** 2) / (FRAME_SAMPLES * energy)) }
-}
-
-/** Where between two probes the sine is: a rectangular window shares its amplitude between the two nearest. */
-function between(strengths: readonly number[], best: number, from: number): number {
   const centre = strengths[best]!
-  const below = strengths[best - 1] ?? 0
-  const above = strengths[best + 1] ?? 0
-  const shift = above > below ? above / (centre + above) : -below / (centre + below)
-  return from + best + shift
+  let tone: PureTone = { hz: 0, purity: -1 }
+  for (const side of [-1, 1]) {
+    // A sine between two probes shares its amplitude between them; noise may hide on which side it is.
+    const beside = strengths[best + side] ?? 0
+    const hz = (from + best + (side * beside) / (centre + beside)) * STEP_HZ
+    const explained = strength(frame, probeAt(2 * Math.round(hz / 2)))
+    const purity = Math.min(1, (2 * explained ** 2) / (FRAME_SAMPLES * energy))
+    if (purity > tone.purity) tone = { hz, purity }
+  }
+  return tone
 }
