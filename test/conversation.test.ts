@@ -4,18 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '@saperly/kernel'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readWav } from '../packages/network/src/record/wav.ts'
-import { FRAME_SAMPLES, SAMPLE_RATE } from '../packages/network/src/speech/pcm.ts'
-import type { EarsEvent, SpeechEngine, SpeechService } from '../packages/network/src/speech/port.ts'
+import { SAMPLE_RATE } from '../packages/network/src/speech/pcm.ts'
+import type { SpeechEngine, SpeechService } from '../packages/network/src/speech/port.ts'
 import { createSpeechService } from '../packages/network/src/speech/service.ts'
+import { heardIn, over, recordingOf, type Turn, turnsOf } from './recording.ts'
 import { openWorld, SocketBrain, type World } from './world.ts'
-
-interface Turn {
-  role: 'agent' | 'caller' | 'disclosure'
-  text: string
-  heardText: string | null
-  interrupted: boolean
-}
 
 /** A world whose phones have these scripts beside their own. */
 async function worldWith(engine: SpeechEngine, scripts: Record<string, unknown>): Promise<World> {
@@ -30,82 +23,8 @@ async function worldWith(engine: SpeechEngine, scripts: Record<string, unknown>)
   return world
 }
 
-/** Audio above this is somebody talking; the line itself is silent. */
-const LOUD = 200
-/** So much quiet is the end of what was said. */
-const QUIET_FRAMES = 25
-/** What goes before and behind: words begin and end softly. */
-const MARGIN_FRAMES = 15
-
-/** What is said in one channel of a recording: cut at its pauses, each part heard by our own recogniser. */
-async function heardIn(
-  speech: SpeechService,
-  channel: Int16Array,
-  phrases: readonly string[] = [],
-): Promise<string[]> {
-  let heard: (event: EarsEvent) => void = () => undefined
-  const onEvent = (event: EarsEvent): void => {
-    if (event.type !== 'partial') heard(event)
-  }
-  const ears = speech.openEars({ language: 'en-US', phrases, onEvent })
-  const texts: string[] = []
-  for (const frames of utterancesIn(channel)) {
-    const answer = new Promise<EarsEvent>((resolve) => (heard = resolve))
-    ears.start(texts.length)
-    for (const frame of frames) ears.write(frame)
-    ears.finish()
-    const event = await answer
-    texts.push(event.type === 'fault' ? event.code : event.text)
-  }
-  ears.close()
-  return texts
-}
-
-/** False for time in which a late machine sent or got nothing at all: ears on the line wait through that, too. */
-function isSound(frame: Int16Array): boolean {
-  return frame.some((sample) => sample !== 0)
-}
-
-function utterancesIn(channel: Int16Array): Int16Array[][] {
-  const frames = Array.from({ length: Math.floor(channel.length / FRAME_SAMPLES) }, (_, i) =>
-    channel.slice(i * FRAME_SAMPLES, (i + 1) * FRAME_SAMPLES),
-  )
-  const loud = frames.flatMap((frame, i) => (frame.some((x) => Math.abs(x) > LOUD) ? [i] : []))
-  const found: { from: number; to: number }[] = []
-  for (const at of loud) {
-    const last = found.at(-1)
-    if (last && at - last.to <= QUIET_FRAMES) last.to = at
-    else found.push({ from: at, to: at })
-  }
-  return found.map(({ from, to }) => [
-    ...frames.slice(Math.max(0, from - MARGIN_FRAMES), from),
-    ...frames.slice(from, to + 1).filter(isSound),
-    ...frames.slice(to + 1, to + 1 + MARGIN_FRAMES),
-  ])
-}
-
-/** The call once it is final: its live events end with it. */
-async function over(world: World, callId: string) {
-  await world.api.send('GET', `/calls/${callId}/events`, undefined, { accept: 'text/event-stream' })
-  return world.api.final(callId)
-}
-
-async function turnsOf(world: World, callId: string): Promise<Turn[]> {
-  const { body } = await world.api.get(`/calls/${callId}/transcript`)
-  return body.turns
-}
-
 const textsOf = (turns: readonly Turn[], role: Turn['role']): string[] =>
   turns.filter((turn) => turn.role === role).map(({ text }) => text)
-
-async function recordingOf(world: World, callId: string) {
-  const link = await world.api.get(`/calls/${callId}/recording`)
-  expect(link.status).toBe(302)
-  const bytes = await (await fetch(link.headers.get('location')!)).arrayBuffer()
-  const wav = readWav(Buffer.from(bytes))
-  expect(wav).not.toBeNull()
-  return wav!
-}
 
 describe('with voices', () => {
   const AGENT = [

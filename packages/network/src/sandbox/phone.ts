@@ -243,6 +243,7 @@ export class Phone implements Line {
       case 'resumed':
       case 'digits':
       case 'silence':
+      case 'machine':
         return
     }
   }

@@ -110,6 +110,11 @@ export class Listener {
     return this.#last.voiced
   }
 
+  /** What was found in the last frame. */
+  get activity(): Activity {
+    return this.#last
+  }
+
   /** The part that the peer is saying. */
   get open(): Part | null {
     const last = this.#parts.at(-1)

@@ -20,6 +20,8 @@ export interface TalkOptions {
   endpointingMs: number | null
   /** False: the peer's voice never stops our speech (digits still arrive). */
   interruptible: boolean
+  /** Whether a person or a machine answered is found out and told, from the first frame on. Absent: no. */
+  detectMachine?: boolean
 }
 
 export type TalkCommand =
@@ -91,6 +93,17 @@ export type TalkEvent =
   | { type: 'digitsSent'; digits: string }
   /** Nothing was heard for as long as `listen` asked for. */
   | { type: 'silence'; seconds: number }
+  /**
+   * Who answered, as it sounds (`detectMachine`); later ones revise it. A `beep` is told once it is over, and is the
+   * last. `confidence` from 0 to 1; `atMs` in milliseconds of media since the answer.
+   */
+  | {
+      type: 'machine'
+      verdict: 'human' | 'machine' | 'beep'
+      confidence: number
+      at: number
+      atMs: number
+    }
 
 /**
  * The talking part of one leg, driven by the media clock: `hear` and `play` are each called once per 20 ms frame.

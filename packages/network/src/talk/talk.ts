@@ -7,6 +7,7 @@ import { hasWord } from './endpoint.ts'
 import { FLOOR_SIDES, stepFloor } from './floor.ts'
 import type { EarState, FloorEffect, FloorEvent, FloorState, MouthState } from './floor.ts'
 import { Listener, type Ending, type HeardTurn } from './listener.ts'
+import { MachineDetector } from './machine-detector.ts'
 import { Playout } from './playout.ts'
 import type { Talk, TalkCommand, TalkEvent, TalkOptions } from './port.ts'
 import { SilenceWatch } from './silence.ts'
@@ -49,6 +50,8 @@ class LegTalk implements Talk {
   readonly #recognizer: 'phrases' | 'free'
   readonly #playout: Playout
   readonly #silence = new SilenceWatch()
+  /** Null when it is not asked for, and once nothing more can come of it. */
+  #machine: MachineDetector | null
   readonly #outbox: TalkEvent[] = []
   #state: FloorState = 'idle'
   #depth = 0
@@ -71,6 +74,7 @@ class LegTalk implements Talk {
     this.#options = options
     this.#onEvent = onEvent
     this.#log = log
+    this.#machine = options.detectMachine ? new MachineDetector() : null
     this.#at = clock.now()
     this.#heardAtMs = clock.monotonicMs()
     const ears = speech.openEars({
@@ -100,6 +104,7 @@ class LegTalk implements Talk {
       this.#heardAtMs = this.#clock.monotonicMs()
       this.#bufferedMs = Math.max(0, this.#clock.now() - at)
       this.#listener.frame(frame, at)
+      this.#whoAnswered(frame)
       if (this.#listener.onset) this.#onset()
       if (this.#ear === 'open') {
         if (this.#listener.voiced) this.#overMs += FRAME_MS
@@ -117,6 +122,7 @@ class LegTalk implements Talk {
     this.#enter(() => {
       this.#at = at
       frame = this.#playout.next(at)
+      this.#machine?.sent(frame)
     })
     return frame
   }
@@ -217,6 +223,16 @@ class LegTalk implements Talk {
         this.#playout.delayQueued(WITHDRAW_MS)
         return this.#playout.interrupt(this.#at)
     }
+  }
+
+  #whoAnswered(frame: Int16Array): void {
+    const found = this.#machine?.observe(frame, this.#listener.activity)
+    if (found) {
+      const { verdict, confidence, atMs, ground } = found
+      this.#log.debug('talk.machine', { verdict, ground, mediaMs: atMs })
+      this.#outbox.push({ type: 'machine', verdict, confidence, at: this.#at, atMs })
+    }
+    if (this.#machine?.over) this.#machine = null
   }
 
   #listen(command: Extract<TalkCommand, { type: 'listen' }>): void {

@@ -157,7 +157,7 @@ export class CallRegistry implements Calls {
         workspaceName: workspace?.name ?? 'us',
         recorded: settings.recordingEnabled,
       }),
-      talk: talkOptions(settings),
+      talk: talkOptions(settings, call.direction),
       recordTo: settings.recordingEnabled
         ? recordingPath(this.#deps.policy.recordingsDir, call.id)
         : null,

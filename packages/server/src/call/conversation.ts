@@ -2,47 +2,14 @@
 //
 // Runs inside the session's single order of things: no method here is entered while another one is at work.
 import type { HangupCause, ManualEvent } from '@saperly/contract'
-import type { Clock, Ids } from '@saperly/kernel'
-import type { Expect, TalkCommand, TalkEvent } from '@saperly/network'
-import type { Brain, BrainDirective } from '../brain/port.ts'
+import type { Expect, TalkEvent } from '@saperly/network'
+import type { BrainDirective } from '../brain/port.ts'
 import { isOptOutText, OPT_OUT_DIGIT } from '../consent/opt-out.ts'
 import { Ask, type AskHandlers } from './asking.ts'
-import { type EventBody, Heard, type Turn } from './heard.ts'
-import type { CallPlan } from './plan.ts'
-import type { CallLog } from './timeline.ts'
+import type { ConversationDeps, ConversationHooks } from './conversation-port.ts'
+import { type EventBody, expectOf, Heard, type Turn } from './heard.ts'
 import { Voice } from './voice.ts'
-
-/** What the conversation asks of the session around it. */
-export interface ConversationHooks {
-  /** Puts work into the session's order; resolves when it has been done. */
-  enqueue: (step: () => unknown) => Promise<unknown>
-  /** Runs a child of the call's scope. */
-  fork: (name: string, body: () => Promise<void>) => void
-  post: (command: TalkCommand) => void
-  hangUp: (cause: HangupCause) => void
-  transfer: (to: string) => void
-  /** The disclosure is over; `heard` is what the peer got of it. */
-  disclosed: (text: string, heard: string) => void
-  /** The peer wants no more calls. */
-  optOut: (how: { text: string } | { digit: string }) => Promise<void>
-}
-
-export interface ConversationDeps {
-  plan: CallPlan
-  brain: Brain
-  log: CallLog
-  clock: Clock
-  ids: Ids
-  hooks: ConversationHooks
-  /** The opening event's own fields. */
-  opening: {
-    direction: 'inbound' | 'outbound'
-    from: string
-    to: string
-    instructions: string | null
-  }
-  callId: string
-}
+import { Voicemail } from './voicemail.ts'
 
 /** Silences in a row, without a word from the peer, after which the call is ended. */
 export const MAX_SILENCES = 6
@@ -56,6 +23,8 @@ export class Conversation {
   readonly #deps: ConversationDeps
   readonly #handlers: AskHandlers
   #ask: Ask | null = null
+  #opening: Ask | null = null
+  readonly #voicemail: Voicemail
   readonly #heard = new Heard()
   #listenFor: { expect: Expect; timeoutSec: number | null } | null = null
   /** The question about what the peer said last. */
@@ -66,6 +35,14 @@ export class Conversation {
   constructor(deps: ConversationDeps) {
     this.#deps = deps
     this.voice = new Voice({ post: deps.hooks.post, ids: deps.ids, log: deps.log })
+    const { settings, talk } = deps.plan
+    this.#voicemail = new Voicemail(settings.machinePolicy, talk.detectMachine ?? false, {
+      after: (delayMs, step) => deps.hooks.after(delayMs, () => this.#closing || step()),
+      hold: () => this.#holdBack(),
+      disclose: () => this.#disclose(),
+      goOn: (held, repeated) => this.#goOn(held, repeated),
+      hangUp: () => deps.hooks.hangUp('machine'),
+    })
     const inOrder =
       (body: (ask: Ask) => void | Promise<void>) =>
       (ask: Ask): Promise<unknown> =>
@@ -82,11 +59,12 @@ export class Conversation {
 
   /** The call has been answered: the disclosure first, the brain's opening behind it. */
   open(): void {
-    const { plan, opening } = this.#deps
-    if (plan.disclosure !== null) this.#platformSays(plan.disclosure, 'disclosure')
+    const { opening } = this.#deps
+    this.#disclose()
     const { direction, ...about } = opening
     const type = direction === 'outbound' ? 'outbound_call' : 'inbound_call'
     this.#put({ type, ...about, topic: null }, null)
+    this.#opening = this.#ask
   }
 
   async onTalk(event: TalkEvent): Promise<void> {
@@ -103,6 +81,8 @@ export class Conversation {
         return this.#onSpoke(event)
       case 'silence':
         return this.#onSilence(event.seconds)
+      case 'machine':
+        return this.#onMachine(event)
       case 'digitsSent':
         return
     }
@@ -117,7 +97,8 @@ export class Conversation {
   /** The customer speaks through the API. */
   speak(text: string, interrupt: boolean): void {
     if (interrupt) this.voice.stop()
-    this.voice.say(text, { ...this.#spoken(null), speaker: 'api', more: false })
+    const options = { ...this.#spoken(null), speaker: 'api' as const, more: false }
+    this.#utter(null, () => this.voice.say(text, options))
   }
 
   sendDigits(digits: string): void {
@@ -127,7 +108,7 @@ export class Conversation {
   /** The money runs out in `secondsLeft`: brain and caller are told. */
   warnOfFunds(secondsLeft: number): void {
     this.#tell({ type: 'funds_low', secondsLeft })
-    this.#platformSays(FUNDS_WARNING, 'platform')
+    if (!this.#voicemail.holds) this.voice.saysPlatform(FUNDS_WARNING, 'platform')
   }
 
   transferFailed(reason: string, sipCode: number | null): void {
@@ -163,7 +144,8 @@ export class Conversation {
       endedAt: new Date(turn.endedAt).toISOString(),
     })
     if (isOptOutText(turn.text)) return this.#optedOut({ text: turn.text }, hooks)
-    this.#heard.addTurn(turn)
+    if (!this.#voicemail.isGreeting(turn.startedAt)) this.#heard.addTurn(turn)
+    else if (!this.#ask) this.#listen()
     this.#deliver()
   }
 
@@ -210,7 +192,31 @@ export class Conversation {
     if (this.#ask === turn) this.#ask = null
   }
 
+  #onMachine({ verdict, confidence, at }: Extract<TalkEvent, { type: 'machine' }>): void {
+    this.#deps.log.event('machine', { verdict, confidence })
+    this.#tell({ type: 'machine', verdict, confidence })
+    if (!this.#closing) this.#voicemail.judge(verdict, at)
+  }
+
+  /** Speech waits for a beep: nothing is said, nobody is asked, and no silence counts. */
+  #holdBack(): void {
+    if (this.#ask && this.#ask !== this.#opening) this.#supersede()
+    this.voice.forgetAll()
+    this.voice.stop()
+    this.#deps.hooks.post({ type: 'listen', expect: {}, silenceTimeoutMs: null })
+  }
+
+  #goOn(held: readonly (() => void)[], repeated: boolean): void {
+    if (this.#closing) return
+    if (repeated) this.#heard.forgetTurn()
+    for (const say of held) say()
+    if (this.#opening && this.#ask !== this.#opening) this.voice.complete(this.#opening.id)
+    if (!this.#ask) this.#listen()
+    this.#deliver()
+  }
+
   #onSilence(seconds: number): void {
+    if (this.#voicemail.holds) return
     this.#silences++
     if (this.#silences >= MAX_SILENCES) return this.#deps.hooks.hangUp('silence')
     if (this.#heard.digits !== '') return this.#deliver()
@@ -221,7 +227,7 @@ export class Conversation {
 
   /** Gives the brain what the peer said or pressed, as soon as it may have it. */
   #deliver(): void {
-    if (this.#closing || this.voice.disclosing) return
+    if (this.#closing || this.voice.disclosing || this.#voicemail.holds) return
     if (!this.#heard.hasTurn && this.#heard.digits === '') return
     if (this.#ask) {
       // A pending question about older words is void; an opening or an answer in progress is waited for.
@@ -268,30 +274,26 @@ export class Conversation {
   async #carryOut(directive: BrainDirective, ask: Ask | null): Promise<void> {
     const { hooks, plan, log } = this.#deps
     const control = plan.settings.callControl
-    const answering = ask?.id ?? null
     if (this.#closing) return
     switch (directive.type) {
       case 'speak':
-        this.voice.say(directive.text, {
-          ...this.#spoken(ask),
-          more: directive.more ?? false,
-          interruptible: directive.interruptible ?? true,
-          voice: directive.voice ?? null,
-        })
-        return
+        return this.#utter(ask, () =>
+          this.voice.say(directive.text, {
+            ...this.#spoken(ask),
+            more: directive.more ?? false,
+            interruptible: directive.interruptible ?? true,
+            voice: directive.voice ?? null,
+          }),
+        )
       case 'wait_for_user':
         this.#listenFor = {
-          expect: {
-            ...(directive.expect?.phrases ? { phrases: directive.expect.phrases } : {}),
-            ...(directive.expect?.digits ? { digits: directive.expect.digits } : {}),
-            ...(directive.expect?.hints ? { hints: directive.expect.hints } : {}),
-          },
+          expect: expectOf(directive.expect ?? {}),
           timeoutSec: directive.timeoutSec ?? null,
         }
         return
       case 'hangup':
-        if (control.endCall) this.voice.whenIdle(answering, () => hooks.hangUp('agent_hangup'))
-        return
+        if (!control.endCall) return
+        return this.#end(ask, () => hooks.hangUp('agent_hangup'))
       case 'send_dtmf':
         if (control.sendDtmf) {
           log.event('dtmf', { digits: directive.digits, direction: 'sent' })
@@ -302,11 +304,20 @@ export class Conversation {
         if (!control.transfer?.targets.includes(directive.to)) {
           return this.transferFailed('target_not_allowed', null)
         }
-        this.voice.whenIdle(answering, () => hooks.transfer(directive.to))
-        return
+        return this.#end(ask, () => hooks.transfer(directive.to))
       case 'opt_out':
         return this.#optedOut({ text: '' }, hooks)
     }
+  }
+
+  /** Says something, or does what `ends` the talking behind it: now, or when speech need not wait any more. */
+  #utter(ask: Ask | null, say: () => void, ends = false): void {
+    const opening = ask !== null && ask === this.#opening
+    this.#voicemail.put({ answering: ask?.id ?? null, opening, say }, ends)
+  }
+
+  #end(ask: Ask | null, end: () => void): void {
+    this.#utter(ask, () => this.voice.whenIdle(ask?.id ?? null, end), true)
   }
 
   #answered(ask: Ask): void {
@@ -326,6 +337,7 @@ export class Conversation {
 
   /** From the end of what is being said: hear the peer, and report silence. */
   #listen(): void {
+    if (this.#voicemail.holds) return
     const wanted = this.#listenFor
     this.#listenFor = null
     const expect = wanted?.expect ?? {}
@@ -339,7 +351,13 @@ export class Conversation {
 
   #sayFiller(): void {
     const { filler } = this.#deps.plan.settings.turnTaking
-    if (filler !== '' && this.voice.idle) this.#platformSays(filler, 'filler')
+    if (this.#voicemail.holds) return
+    if (filler !== '' && this.voice.idle) this.voice.saysPlatform(filler, 'filler')
+  }
+
+  #disclose(): void {
+    const { disclosure } = this.#deps.plan
+    if (disclosure !== null) this.voice.saysPlatform(disclosure, 'disclosure')
   }
 
   #brainLost(): void {
@@ -361,23 +379,8 @@ export class Conversation {
     this.#ask?.drop('ended')
     this.#ask = null
     this.#closing = true
-    this.#platformSays(text, 'platform', false)
+    this.voice.saysPlatform(text, 'platform', false)
     this.voice.whenIdle(null, () => this.#deps.hooks.hangUp(cause))
-  }
-
-  #platformSays(
-    text: string,
-    speaker: 'disclosure' | 'filler' | 'platform',
-    interruptible = true,
-  ): void {
-    this.voice.say(text, {
-      answering: null,
-      speaker,
-      more: false,
-      interruptible,
-      voice: null,
-      timing: null,
-    })
   }
 
   #spoken(ask: Ask | null) {

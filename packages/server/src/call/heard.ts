@@ -1,6 +1,6 @@
 // What the peer said and pressed, kept until the brain may have it.
-import type { ManualEvent } from '@saperly/contract'
-import type { TalkEvent } from '@saperly/network'
+import type { Directive, ManualEvent } from '@saperly/contract'
+import type { Expect, TalkEvent } from '@saperly/network'
 
 export type Turn = Extract<TalkEvent, { type: 'turn' }>
 
@@ -10,6 +10,17 @@ export type EventBody = ManualEvent extends infer E
     ? Omit<E, 'requestId' | 'callId' | 'at'>
     : never
   : never
+
+type Wanted = NonNullable<Extract<Directive, { type: 'wait_for_user' }>['expect']>
+
+/** What a brain expects, as the network takes it. */
+export function expectOf({ phrases, digits, hints }: Wanted): Expect {
+  return {
+    ...(phrases ? { phrases } : {}),
+    ...(digits ? { digits } : {}),
+    ...(hints ? { hints } : {}),
+  }
+}
 
 /** Digits kept while nobody has asked for them; more are dropped. */
 export const MAX_HELD_DIGITS = 64
@@ -32,6 +43,11 @@ export class Heard {
   /** Turns that the brain could not have one by one become one. */
   addTurn(turn: Turn): void {
     this.#turn = this.#turn ? joined(this.#turn, turn) : turn
+  }
+
+  /** Nobody is to be asked about what was said until now. */
+  forgetTurn(): void {
+    this.#turn = null
   }
 
   /** True when enough has been pressed for the brain to have it. */

@@ -17,13 +17,18 @@ export interface CallPlan {
   callerIdName: string | null
 }
 
-export function talkOptions(settings: ConnectionSettings): TalkOptions {
+/** Who answers is only to be found out where we call. */
+export function talkOptions(
+  settings: ConnectionSettings,
+  direction: 'inbound' | 'outbound',
+): TalkOptions {
   return {
     language: settings.language,
     voice: settings.tts?.voiceId ?? null,
     phrases: settings.stt.phrases,
     endpointingMs: settings.turnTaking.endpointingMs,
     interruptible: settings.turnTaking.interruptible,
+    detectMachine: direction === 'outbound',
   }
 }
 

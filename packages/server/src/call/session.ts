@@ -197,13 +197,7 @@ export class Session {
         return this.#onEnded(event)
       case 'incoming':
         return
-      case 'speaking':
-      case 'spoke':
-      case 'turn':
-      case 'resumed':
-      case 'digits':
-      case 'digitsSent':
-      case 'silence':
+      default:
         return this.#conversation?.onTalk(event)
     }
   }
@@ -273,6 +267,7 @@ export class Session {
       hooks: {
         enqueue: (step) => this.#steps.add(step),
         fork: (name, body) => this.#scope?.fork(name, body),
+        after: (delayMs, step) => this.#steps.after(delayMs, step),
         post: (command) => network.post({ callId, ...command }),
         hangUp: (cause) => void this.#steps.add(() => this.#hangUp(cause)),
         transfer: (target) => void this.#steps.add(() => this.#beginTransfer(target)),

@@ -84,6 +84,16 @@ export class Voice {
     return true
   }
 
+  /** Says something that no brain and no customer has written. */
+  saysPlatform(
+    text: string,
+    speaker: 'disclosure' | 'filler' | 'platform',
+    interruptible = true,
+  ): void {
+    const whole = { answering: null, more: false, voice: null, timing: null }
+    this.say(text, { ...whole, speaker, interruptible })
+  }
+
   /** The answer is complete: an utterance that was left open for more text gets its end. */
   complete(answering: string): void {
     const open = this.#openOf(answering)
@@ -121,6 +131,11 @@ export class Voice {
   /** Forgets what an interrupted answer wanted to do after speaking. */
   forget(answering: string): void {
     this.#waiting = this.#waiting.filter((wait) => wait.answering !== answering)
+  }
+
+  /** Forgets whatever any answer wanted to do after speaking. */
+  forgetAll(): void {
+    this.#waiting = []
   }
 
   /** The first packet of an utterance is on its way. */
