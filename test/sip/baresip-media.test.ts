@@ -300,7 +300,7 @@ describe.skipIf(!ready)('baresip', () => {
     await check()
     const closed = line.events.find((event) => event.type === 'closed')!
     const seconds = line.talk.loudFrames / 50
-    for (const packets of [closed.stats.packetsSent, closed.stats.packetsReceived]) {
+    for (const packets of [closed.quality!.packetsSent, closed.quality!.packetsReceived]) {
       expect(packets / seconds).toBeLessThan(35)
     }
   })

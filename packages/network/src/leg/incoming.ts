@@ -4,7 +4,7 @@ import type { CallEvent } from '../sip/call-event.ts'
 import type { IncomingCall } from '../sip/incoming-call.ts'
 import { Negotiation } from '../sip/negotiation.ts'
 import type { Codec } from '../sip/sdp.ts'
-import type { SrtpMode } from '../trunk/settings.ts'
+import type { SrtpMode } from '../sip/sdes.ts'
 import { ConnectedLeg } from './connected.ts'
 import { LegEnd, unanswered } from './leg.ts'
 import type { Leg, LegCommand, LegParts } from './leg.ts'
@@ -67,9 +67,9 @@ export class IncomingLeg implements Leg {
 
   #onOpened(opened: OpenedMedia): void {
     const { clock, random, media } = this.#parts
-    const { codecs, callId, environment, trunk } = this.#route
+    const { codecs, srtp, callId, environment, trunk } = this.#route
     const { advertised: address } = media
-    const negotiation = new Negotiation({ address, port: opened.port, codecs, random })
+    const negotiation = new Negotiation({ address, port: opened.port, codecs, srtp, random })
     const offer = this.#call.sdp
     const answered = offer === null ? null : negotiation.answer(offer)
     if (answered && !answered.ok) return this.#reject(488, 'no usable audio in the offer')

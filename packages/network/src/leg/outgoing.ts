@@ -91,7 +91,8 @@ export class OutgoingLeg implements Leg {
   #try(route: Route, { port }: OpenedMedia): void {
     const { ua, random, media } = this.#parts
     const { advertised: address } = media
-    const negotiation = new Negotiation({ address, port, codecs: route.codecs, random })
+    const { codecs, srtp } = route
+    const negotiation = new Negotiation({ address, port, codecs, srtp, random })
     this.#trying = false
     const call: OutgoingCall = ua.call(
       {

@@ -3,7 +3,7 @@ import type { Credentials } from '../sip/digest.ts'
 import type { Field } from '../sip/compose.ts'
 import type { Hop } from '../sip/hop.ts'
 import type { Codec } from '../sip/sdp.ts'
-import type { SrtpMode } from '../trunk/settings.ts'
+import type { SrtpMode } from '../sip/sdes.ts'
 
 /** One way to the callee. */
 export interface Route {

@@ -12,7 +12,8 @@ import type { SpeechService } from '../speech/port.ts'
 import { createSpeechService } from '../speech/service.ts'
 import type { TalkEvent } from '../talk/port.ts'
 import { createLocalMediaPlane } from './local.ts'
-import type { MediaAgreement, MediaPlane } from './port.ts'
+import type { MediaPlane } from './port.ts'
+import { agreementWith } from './testing.ts'
 import { talkFactory } from './talk-factory.ts'
 
 const BAD_LINE = { minDelayMs: 10, maxDelayMs: 70, loss: 0.05, duplication: 0.01 }
@@ -83,14 +84,7 @@ class Line {
       }
       const path = legId === 'agent' ? recordTo : null
       this.plane.post({ type: 'open', legId, address: '127.0.0.1', talk, recordTo: path })
-      const agreement: MediaAgreement = {
-        remote: { address: '127.0.0.1', port },
-        codec: 'PCMU',
-        payloadType: 0,
-        dtmfPayloadType: 101,
-        direction: 'sendrecv',
-      }
-      this.plane.post({ type: 'connect', legId, agreement })
+      this.plane.post({ type: 'connect', legId, agreement: agreementWith(port) })
     }
     // The voice detector is compiled in real time, during which the simulated clock stands still.
     while (this.#opened < 2) await drain()

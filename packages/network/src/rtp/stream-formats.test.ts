@@ -150,7 +150,7 @@ test.each<[Codec, number]>([
     await turn(null)
   }
   encoder.close()
-  const { packetsLost, packetsReceived } = stream.stats
+  const { packetsLost, packetsReceived } = stream.figures
   expect([packetsReceived, packetsLost]).toEqual([sent, 0])
   const pcm = heard.slice(10, 50).flatMap((frame) => [...frame])
   expect(share(pcm)).toBeGreaterThan(0.97)
@@ -181,7 +181,7 @@ test('payload types: ours, those of the peer, and the static ones', async () => 
     rtp.send(writeRtp({ ...fields, payloadType, payload, sequence, timestamp }), stream.port, HOST)
   }
   await clock.advance(10)
-  expect(stream.stats.packetsReceived).toBe(6)
+  expect(stream.figures.packetsReceived).toBe(6)
   await stream.close()
 })
 
@@ -198,7 +198,7 @@ test('an agreement with keys: only what is secured by them is sent and believed,
   rtp.send(event, stream.port, HOST)
   rtp.send(event, stream.port, HOST)
   await clock.advance(10)
-  expect(stream.stats.packetsReceived).toBe(2)
+  expect(stream.figures.packetsReceived).toBe(2)
   expect(digits).toEqual(['7'])
   for (let frame = 0; frame < 260; frame++) await turn(tone(frame))
   expect(got.rtp).toHaveLength(260)

@@ -1,6 +1,6 @@
 // One leg's RTP and RTCP: what is sent each 20 ms, what is believed of what arrives, and what is known about it.
 import { randomHex, type Clock, type Random } from '@saperly/kernel'
-import type { Codec } from '../codec/codec.ts'
+import { CODECS, type Codec } from '../codec/codec.ts'
 import { ToneReceiver, ToneSender } from './dtmf.ts'
 import { FRAME_MS } from './frame.ts'
 import { Hearing, type HeardTurn } from './hearing.ts'
@@ -219,7 +219,10 @@ export class RtpStream {
       if (packet.type !== 'report') continue
       if (packet.sender) this.#senderReport = { middle: middleOfNtp(packet.sender), atMs: nowMs }
       const ofUs = packet.blocks.find(({ ssrc }) => ssrc === this.#sender.ssrc)
-      if (ofUs) this.#peerReports.receive(ofUs, this.#sender.packets, nowMs)
+      if (!ofUs) continue
+      // In ticks of the clock of what we send; who judges the line counts in samples.
+      const jitter = ofUs.jitter / CODECS[this.#agreement.codec].ticksPerSample
+      this.#peerReports.receive({ ...ofUs, jitter }, this.#sender.packets, nowMs)
     }
   }
 

@@ -1,4 +1,5 @@
 // One trunk as the config file has it.
+import type { SrtpMode } from '../sip/sdes.ts'
 import type { Codec } from '../sip/sdp.ts'
 
 /** Every address and name of a trunk is checked by the config's schema before it comes here. */
@@ -43,8 +44,6 @@ export interface TrunkSettings {
   /** Final codes before ringing that the next host or trunk is tried after, besides 503. */
   failover?: readonly number[]
 }
-
-export type SrtpMode = 'off' | 'optional' | 'required'
 
 export interface RegisterSettings {
   /** Host or `host:port`; null: the trunk's own address. */
