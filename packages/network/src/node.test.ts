@@ -47,11 +47,11 @@ describe('a test call', () => {
     [503, 'carrier_refused'],
   ])('refused with %i ends as %s', async (sipCode, cause) => {
     const w = await world()
-    w.agent(PHONE, (call) => call.reject(sipCode, 21))
+    w.agent(PHONE, (call) => call.reject(sipCode, 31))
     w.dial()
     await w.clock.advance(1000)
     expect(w.events).toMatchObject([
-      { type: 'ended', cause, sipCode, q850Cause: 21, measuredMs: null },
+      { type: 'ended', cause, sipCode, q850Cause: 31, measuredMs: null },
     ])
     await w.finish()
   })

@@ -121,9 +121,10 @@ export class OutgoingLeg implements Leg {
     if (!this.#end.living) return
     if (event.type === 'trying') this.#onTrying()
     else if (event.type === 'silent') this.#passOver(null)
-    else if (event.type === 'progress') this.#onProgress(event.sipCode)
+    else if (event.type === 'progress') this.#onProgress(event.sipCode, event.sdp)
     else if (event.type === 'answered') this.#onAnswered(event)
     else if (event.type === 'failed') this.#onFailed(event)
+    else if (event.type === 'reoffer') this.#onEarlyOffer(event)
   }
 
   /** On to the next way: this one said nothing, or that it has no room. */
@@ -164,12 +165,29 @@ export class OutgoingLeg implements Leg {
     this.#end.tell({ callId: this.#dial.callId, type: 'accepted', sipCode })
   }
 
-  #onProgress(sipCode: number): void {
+  #onProgress(sipCode: number, sdp: string | null): void {
+    if (sdp !== null) this.#hearEarly(sdp)
     if (sipCode < 180) return
     this.#accept(sipCode)
     if (this.#rang) return
     this.#rang = true
     this.#end.tell({ callId: this.#dial.callId, type: 'ringing', sipCode })
+  }
+
+  /** Early media: connected, so that it is there to be listened to; a description that won't do counts at the answer. */
+  #hearEarly(sdp: string): void {
+    const agreed = this.#attempt!.negotiation.accept(sdp)
+    if (agreed.ok) this.#end.media.connect(agreed.value, true)
+  }
+
+  /** The callee's side changes the media before the answer (UPDATE). */
+  #onEarlyOffer(event: Extract<CallEvent, { type: 'reoffer' }>): void {
+    const { negotiation } = this.#attempt!
+    if (event.sdp === null) return event.answer(negotiation.offer())
+    const answered = negotiation.answer(event.sdp)
+    if (!answered.ok) return event.refuse(488)
+    this.#end.media.connect(answered.value.agreement, true)
+    event.answer(answered.value.sdp)
   }
 
   #onAnswered(event: Extract<CallEvent, { type: 'answered' }>): void {
@@ -207,7 +225,7 @@ export class OutgoingLeg implements Leg {
   }
 
   #endRefused({ sipCode, reason }: Failed): void {
-    const cause = causeOf(sipCode!, this.#rang)
+    const cause = causeOf(sipCode!, this.#rang, reason)
     this.#end.finish(unanswered(cause, { sipCode, q850Cause: reason.q850, reason: reason.text }))
   }
 
