@@ -1,6 +1,7 @@
 // A leg whose call is up: talk passes through, the peer's hold is followed, transfers are asked for, and it hangs up.
 import type { DialogRecord, Environment, NetworkCause } from '../port.ts'
 import type { SessionEvent } from '../sip/call-event.ts'
+import { digitOfInfo } from '../sip/dtmf-info.ts'
 import type { Negotiation } from '../sip/negotiation.ts'
 import type { ReferOutcome } from '../sip/refer.ts'
 import type { Session } from '../sip/session.ts'
@@ -71,10 +72,14 @@ export class ConnectedLeg {
         return this.#onTransferDone(event.outcome)
       case 'ended':
         return this.#onEnded(event)
+      case 'reinvited':
+        // Refused, or not answered: what was agreed on before goes on.
+        if (event.sdp !== null) this.#accept(event.sdp)
+        return
       case 'info':
+        return this.#onInfo(event.contentType, event.body)
       case 'referProgress':
       case 'referRequested':
-      case 'reinvited':
         return
     }
   }
@@ -109,6 +114,11 @@ export class ConnectedLeg {
     const agreed = this.#negotiation.accept(answer)
     if (agreed.ok) this.#end.media.connect(agreed.value)
     else this.#hangUp('carrier_refused', 'no usable audio in the answer')
+  }
+
+  #onInfo(contentType: string, body: string): void {
+    const digit = digitOfInfo(contentType, body)
+    if (digit !== null) this.#end.media.digit(digit)
   }
 
   #tellDialog(dialog: DialogRecord): void {

@@ -101,8 +101,11 @@ export class IncomingLeg implements Leg {
       case 'answered':
       case 'failed':
         return
-      case 'confirmed':
       case 'reoffer':
+        // Nothing is agreed on before the answer, so that nothing is to be changed.
+        if (!this.#connected) return event.refuse(488)
+        return this.#connected.onEvent(event)
+      case 'confirmed':
       case 'reinvited':
       case 'dialog':
       case 'info':

@@ -65,10 +65,16 @@ export class LegMedia {
     this.#plane.post({ type: 'open', legId: this.#legId, ...options })
   }
 
-  connect(agreement: MediaAgreement): void {
+  /** `early`: before the answer (see the port). */
+  connect(agreement: MediaAgreement, early = false): void {
     if (this.#state === 'open') {
-      this.#plane.post({ type: 'connect', legId: this.#legId, agreement })
+      this.#plane.post({ type: 'connect', legId: this.#legId, agreement, early })
     }
+  }
+
+  /** The peer's signalling tells of a key. */
+  digit(digit: string): void {
+    if (this.#state === 'open') this.#plane.post({ type: 'digit', legId: this.#legId, digit })
   }
 
   talk(command: TalkCommand): void {

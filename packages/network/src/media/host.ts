@@ -80,7 +80,9 @@ export class MediaHost {
     if (leg.session === null) {
       void leg.opening.then(() => this.post(command))
     } else if (command.type === 'connect') {
-      leg.session.connect(command.agreement)
+      leg.session.connect(command.agreement, command.early)
+    } else if (command.type === 'digit') {
+      leg.session.digit(command.digit, 'signalling')
     } else {
       leg.session.command(command.command)
     }

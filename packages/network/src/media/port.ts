@@ -29,8 +29,13 @@ export interface MediaAgreement {
 export type MediaCommand =
   /** Binds an RTP/RTCP port pair; answered by `opened` or `failed`. */
   | { type: 'open'; legId: string; address: string; talk: TalkOptions; recordTo: string | null }
-  /** Starts or changes the stream. Recording runs from the first `connect`. */
-  | { type: 'connect'; legId: string; agreement: MediaAgreement }
+  /**
+   * Starts or changes the stream. `early`: before the answer, so that nothing is spoken, heard as a turn or recorded
+   * yet; recording runs from the first `connect` without it.
+   */
+  | { type: 'connect'; legId: string; agreement: MediaAgreement; early?: boolean }
+  /** The peer pressed a key, and its signalling says so (SIP INFO). */
+  | { type: 'digit'; legId: string; digit: string }
   | { type: 'talk'; legId: string; command: TalkCommand }
   /** Ends the leg; answered by `closed`. Its ports drain before they are reused. */
   | { type: 'close'; legId: string }

@@ -10,6 +10,8 @@ import { RtpStream } from '../rtp/stream.ts'
 import type { Udp } from '../rtp/udp.ts'
 import type { SpeechService } from '../speech/port.ts'
 import type { Talk, TalkCommand, TalkOptions } from '../talk/port.ts'
+import { DigitMerge } from './digit-merge.ts'
+import type { DigitWay } from './digit-merge.ts'
 import type { MediaAgreement, MediaEvent, MediaPlaneOptions } from './port.ts'
 import { QualityWatch } from './quality-watch.ts'
 import { promptSpeech } from './prompt.ts'
@@ -54,6 +56,9 @@ export class MediaSession {
   readonly #quality = new QualityWatch()
   /** Listens for keys in the sound; null where the peer has a better way of telling them. */
   #keysInSound: InbandDigits | null = null
+  readonly #digits = new DigitMerge()
+  /** Connected before the answer: what comes in is taken off the wire and not listened to. */
+  #early = false
   #closed = false
 
   private constructor(
@@ -72,7 +77,7 @@ export class MediaSession {
     const { legId, address } = options
     const { clock, createTalk } = deps
     let session: MediaSession | null = null
-    const onDigit = (digit: string): void => session?.digit(digit)
+    const onDigit = (digit: string): void => session?.digit(digit, 'media')
     const stream = await RtpStream.open(address, { ...deps, onDigit })
     try {
       const talk = await createTalk({
@@ -99,9 +104,10 @@ export class MediaSession {
     return this.#stream.figures
   }
 
-  /** Starts the stream, or changes it. The media clock and the recording run from the first time on. */
-  connect(agreement: MediaAgreement): void {
+  /** Starts the stream, or changes it. The media clock runs from the first time on, the recording from the answer. */
+  connect(agreement: MediaAgreement, early = false): void {
     if (this.#closed) return
+    this.#early = early
     const { direction, ...stream } = agreement
     this.#quality.codec = agreement.codec
     const noEvents = agreement.dtmfPayloadType === null
@@ -112,12 +118,12 @@ export class MediaSession {
       receives: direction === 'sendrecv' || direction === 'recvonly',
     })
     // A peer that holds us may send nothing at all; the timeout counts anew once the hold is over.
-    this.#expectingSinceMs = direction === 'sendrecv' ? this.#deps.clock.monotonicMs() : null
-    if (this.#beat) return
-    if (this.#options.recordTo) {
-      this.#recorder = new Recorder(this.#options.recordTo, this.#deps.log)
+    const expecting = direction === 'sendrecv' && !early
+    this.#expectingSinceMs = expecting ? this.#deps.clock.monotonicMs() : null
+    if (this.#options.recordTo && !early) {
+      this.#recorder ??= new Recorder(this.#options.recordTo, this.#deps.log)
     }
-    this.#beat = this.#deps.pacer.add((skipped) => {
+    this.#beat ??= this.#deps.pacer.add((skipped) => {
       let idle = true
       this.#guard(() => (idle = this.#turn(skipped)))
       return idle
@@ -129,12 +135,14 @@ export class MediaSession {
   }
 
   /** A digit that the peer told, as an event or by its signalling: from now on its sound tells nothing new. */
-  digit(digit: string): void {
+  digit(digit: string, way: DigitWay): void {
     this.#keysInSound = null
-    this.#pressed(digit)
+    this.#pressed(digit, way)
   }
 
-  #pressed(digit: string): void {
+  /** One key that comes both ways counts once. */
+  #pressed(digit: string, way: DigitWay): void {
+    if (this.#early || !this.#digits.accept(digit, way, this.#deps.clock.monotonicMs())) return
     this.#guard(() => this.#talk.digit(digit, this.#deps.clock.now()))
   }
 
@@ -176,7 +184,9 @@ export class MediaSession {
   #turn(skipped: number): boolean {
     if (skipped > 0) this.#makeUpFor(skipped)
     const left = this.#hear()
-    const right = this.#stream.turn(() => this.#talk.play(this.#deps.clock.now()))
+    const right = this.#stream.turn(() =>
+      this.#early ? null : this.#talk.play(this.#deps.clock.now()),
+    )
     this.#recorder?.write(left, right)
     this.#watchSilence()
     this.#watchQuality()
@@ -193,11 +203,14 @@ export class MediaSession {
 
   /** Gives the talking part what it is to hear; the frame to record. */
   #hear(): Int16Array {
-    if (!this.#stream.receives) return this.#listenTo(silentFrame(), 0)
+    if (!this.#stream.receives) {
+      return this.#early ? silentFrame() : this.#listenTo(silentFrame(), 0)
+    }
     const { recorded, heard } = this.#stream.hear()
+    if (this.#early) return recorded
     for (const { frame, heldMs } of heard) {
       const digit = this.#keysInSound?.hear(frame) ?? null
-      if (digit !== null) this.#pressed(digit)
+      if (digit !== null) this.#pressed(digit, 'media')
       this.#listenTo(frame, heldMs)
     }
     return recorded
