@@ -9,7 +9,10 @@ export type FailureCause = 'refused' | 'timeout' | 'cancelled' | 'transport'
 /** How an established call ended. `lost`: the dialog is gone at the far side, or the ACK never came. */
 export type EndedBy = 'local' | 'remote' | 'lost'
 
-/** Events of an established call, whoever placed it. After `ended` nothing more comes. */
+/**
+ * Events of an established call, whoever placed it; `reoffer`, `reinvited` and `info` may come before the answer as
+ * well. After `ended` nothing more comes.
+ */
 export type SessionEvent =
   /** The caller's ACK arrived; `sdp` when it carries the answer to our offer. Callee side only. */
   | { type: 'confirmed'; sdp: string | null }
@@ -20,7 +23,10 @@ export type SessionEvent =
       answer: (sdp: string) => void
       refuse: (sipCode: number) => void
     }
-  /** Our re-INVITE came out: the answer, or the refusal (`sdp` null). */
+  /**
+   * An offer of ours in the dialog came out: the answer, or the refusal (`sdp` null). `sipCode` is null when it was
+   * answered in a PRACK, or not at all.
+   */
   | { type: 'reinvited'; sdp: string | null; sipCode: number | null }
   /** What recovery needs has changed. */
   | { type: 'dialog'; dialog: DialogRecord }
@@ -39,6 +45,9 @@ export type SessionEvent =
       atMs: number
     }
 
+/** Gives the answer to an offer; only the first one counts. */
+export type Reply = (sdp: string) => void
+
 /** Tells the one who asked for a transfer how it goes; nothing is sent after a final code. */
 export type ReferReport = (sipCode: number) => void
 
@@ -47,9 +56,16 @@ export type CallEvent =
   | { type: 'trying' }
   /** No response at all within `silenceMs`. The INVITE lives on until cancelled or timed out. */
   | { type: 'silent' }
-  /** 101-199. */
-  | { type: 'progress'; sipCode: number; sdp: string | null }
-  | { type: 'answered'; sdp: string | null; dialog: DialogRecord }
+  /**
+   * 101-199, of any branch. `sdp` is early media. When our INVITE offered nothing and this does (reliably), `answer`
+   * must be called.
+   */
+  | { type: 'progress'; sipCode: number; sdp: string | null; answer: Reply | null }
+  /**
+   * `sdp`: what counts of the branch that answered, its 2xx's or what came before. When our INVITE offered nothing and
+   * the 2xx does, `answer` must be called, and the ACK waits for it.
+   */
+  | { type: 'answered'; sdp: string | null; dialog: DialogRecord; answer: Reply | null }
   /** Last event of a call of ours that was never answered. */
   | { type: 'failed'; cause: FailureCause; sipCode: number | null; reason: Reason }
   /** Last event of an incoming call that its caller gave up before the answer. */

@@ -13,7 +13,11 @@ export const METHODS = [
   'UPDATE',
   'REFER',
   'NOTIFY',
+  'PRACK',
 ] as const
+
+/** Extensions that we know, and so may be required: reliable provisional responses, session timers. */
+export const EXTENSIONS = ['100rel', 'timer'] as const
 
 export const USER_AGENT = 'Saperly'
 
@@ -54,6 +58,9 @@ export function composeRequest(parts: RequestParts): SipRequest {
     .add('cseq', `${parts.cseq} ${parts.method}`)
   if (parts.contact !== null) headers.add('contact', `<${parts.contact}>`)
   if (parts.method !== 'ACK' && parts.method !== 'CANCEL') headers.add('allow', METHODS.join(', '))
+  if (parts.method === 'INVITE' || parts.method === 'UPDATE') {
+    headers.add('supported', EXTENSIONS.join(', '))
+  }
   headers.add('user-agent', USER_AGENT)
   for (const [name, value] of parts.fields) headers.add(name, value)
   if (parts.body) headers.add('content-type', parts.body.type)
@@ -93,8 +100,10 @@ export function composeResponse(
     for (const route of request.headers.all('record-route')) headers.add('record-route', route)
   }
   if (parts.contact !== undefined) headers.add('contact', `<${parts.contact}>`)
-  if (status === 405 || status === 501 || (status >= 200 && status < 300))
+  if (status === 405 || status === 501 || (status > 100 && status < 300)) {
     headers.add('allow', METHODS.join(', '))
+  }
+  if (status > 100 && status < 300) headers.add('supported', EXTENSIONS.join(', '))
   headers.add('server', USER_AGENT)
   for (const [name, value] of parts.fields ?? []) headers.add(name, value)
   if (parts.body) headers.add('content-type', parts.body.type)
@@ -105,6 +114,12 @@ export function composeResponse(
     headers,
     body: parts.body?.text ?? '',
   }
+}
+
+/** What a request insists on and we don't know (RFC 3261 section 8.2.2.3). */
+export function unsupportedBy(request: SipRequest): string[] {
+  const known: readonly string[] = EXTENSIONS
+  return request.headers.list('require').filter((name) => !known.includes(name.toLowerCase()))
 }
 
 const PHRASES: Readonly<Record<number, string>> = {
@@ -125,6 +140,7 @@ const PHRASES: Readonly<Record<number, string>> = {
   415: 'Unsupported Media Type',
   416: 'Unsupported URI Scheme',
   420: 'Bad Extension',
+  422: 'Session Interval Too Small',
   480: 'Temporarily Unavailable',
   481: 'Call/Transaction Does Not Exist',
   484: 'Address Incomplete',

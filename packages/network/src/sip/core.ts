@@ -9,7 +9,8 @@ import { sipUri } from './uri.ts'
 import type { Dialog } from './dialog.ts'
 import { Reach } from './reach.ts'
 import type { Resolver } from './resolver.ts'
-import type { SipRequest } from './message.ts'
+import type { SipRequest, SipResponse } from './message.ts'
+import type { TimerTerms } from './session-timer.ts'
 
 /** Whoever answers for one dialog. */
 export interface DialogUser {
@@ -18,7 +19,7 @@ export interface DialogUser {
   /** The peer takes an INVITE back that hasn't been answered. */
   onCancel(request: SipRequest): void
   /** A 2xx of the INVITE came again although its transaction is over. */
-  onRepeatedAnswer(): void
+  onRepeatedAnswer(response: SipResponse): void
   /** The user agent closes: hang up. */
   shutDown(): void
   /** The grace time is over: stop every timer and forget the dialog. */
@@ -33,6 +34,8 @@ export class Core {
   readonly random: Random
   readonly timers: SipTimers
   readonly transport: Transport
+  /** What calls of this user agent ask for by way of session timers. */
+  readonly sessionTimer: TimerTerms
   readonly layer: TransactionLayer
   readonly #user: string
   readonly #reach: Reach
@@ -43,6 +46,7 @@ export class Core {
     clock: Clock
     random: Random
     timers: SipTimers
+    sessionTimer: TimerTerms
     transport: Transport
     /** User part of our Contact. */
     user: string
@@ -53,6 +57,7 @@ export class Core {
     this.clock = options.clock
     this.random = options.random
     this.timers = options.timers
+    this.sessionTimer = options.sessionTimer
     this.transport = options.transport
     this.#user = options.user
     this.layer = options.layer
@@ -70,6 +75,11 @@ export class Core {
   /** Calls `use` with the hop that the dialog's next request takes; later, where a name has to be resolved first. */
   reach(dialog: Dialog, use: (hop: Hop) => void): void {
     this.#reach.to(dialog, use)
+  }
+
+  /** The same for a URI that somebody at `from` has named. */
+  reachUri(uri: string, from: Hop, use: (hop: Hop) => void): void {
+    this.#reach.toUri(uri, from, use)
   }
 
   /** Requests may wait for names that are being resolved. */

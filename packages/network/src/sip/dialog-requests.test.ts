@@ -26,7 +26,10 @@ function world(): { clock: SimClock; network: SimNetwork; wire: string[] } {
   return { clock, network, wire }
 }
 
-async function connected(onEvent: (event: CallEvent, call: IncomingCall) => void = () => {}) {
+async function connected(
+  onEvent: (event: CallEvent, call: IncomingCall) => void = () => {},
+  onAliceEvent: (event: CallEvent) => void = () => {},
+) {
   const { clock, network, wire } = world()
   let incoming: IncomingCall | null = null
   const bobHeard: CallEvent[] = []
@@ -50,7 +53,10 @@ async function connected(onEvent: (event: CallEvent, call: IncomingCall) => void
   const heard: CallEvent[] = []
   const call = alice.call(
     { to: 'sip:bob@10.0.0.2', via: BOB, from: 'sip:alice@10.0.0.1', sdp: 'v=0' },
-    (event) => heard.push(event),
+    (event) => {
+      heard.push(event)
+      onAliceEvent(event)
+    },
   )
   await clock.advance(100)
   const settle = async (): Promise<void> => {
@@ -98,13 +104,20 @@ describe('re-INVITE', () => {
     await p.settle()
   })
 
-  it('meets another: both get 491', async () => {
-    const p = await connected()
-    p.call.session!.reinvite('v=0')
-    p.incoming.session!.reinvite('v=0')
-    await p.clock.advance(100)
-    expect(p.heard.at(-1)).toMatchObject({ type: 'reinvited', sipCode: 491 })
-    expect(p.bobHeard.at(-1)).toMatchObject({ type: 'reinvited', sipCode: 491 })
+  it('meets another: both get 491, wait by whose Call-ID it is, and both get through', async () => {
+    const answering = (event: CallEvent): void => {
+      if (event.type === 'reoffer') event.answer(`${event.sdp} answered`)
+    }
+    const p = await connected(answering, answering)
+    p.call.session!.reinvite('v=0\r\nalice')
+    p.incoming.session!.reinvite('v=0\r\nbob')
+    await p.clock.advance(2050)
+    expect(p.wire.filter((text) => text.startsWith('SIP/2.0 491')).length).toBe(2)
+    const came = { type: 'reinvited', sdp: 'v=0\r\nbob answered', sipCode: 200 }
+    expect(p.bobHeard).toContainEqual(came)
+    expect(p.heard.some(({ type }) => type === 'reinvited')).toBe(false)
+    await p.clock.advance(4100)
+    expect(p.heard).toContainEqual({ ...came, sdp: 'v=0\r\nalice answered' })
     await p.settle()
   })
 })
@@ -369,6 +382,7 @@ describe('a peer that is driven by hand', () => {
     expect(await ask('BYE', '<sip:a@x>;tag=9')).toContain('481')
     expect(await ask('INVITE', '<sip:a@x>;tag=9')).toContain('481')
     expect(await ask('CANCEL', '<sip:a@x>')).toContain('481')
-    expect(await ask('INVITE', '<sip:a@x>', 'Require: 100rel\n')).toContain('420')
+    expect(await ask('INVITE', '<sip:a@x>', 'Require: 100rel, frob\n')).toContain('420')
+    expect(p.wire.at(-1)).toContain('Unsupported: frob\r\n')
   })
 })

@@ -125,6 +125,13 @@ export class Dialog {
     return true
   }
 
+  /** An early dialog is answered: its 2xx decides about the way there once more (section 13.2.2.4). */
+  confirm(response: SipResponse): void {
+    const routes = response.headers.list('record-route').slice(0, MAX_ROUTES)
+    this.#state.routeSet = routes.toReversed()
+    this.refreshTarget(response)
+  }
+
   /** Takes the Contact of a target refresh; true when it changed something. */
   refreshTarget(message: SipRequest | SipResponse): boolean {
     const contact = contactOf(message)

@@ -28,6 +28,7 @@ const SPELLING = new Map([
   ['mime-version', 'MIME-Version'],
   ['rack', 'RAck'],
   ['rseq', 'RSeq'],
+  ['min-se', 'Min-SE'],
 ])
 
 function spell(name: string): string {

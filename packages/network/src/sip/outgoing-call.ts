@@ -1,20 +1,24 @@
 // A call that we place: INVITE with its challenges, forks, CANCEL and their races, up to the established session.
 import { randomHex } from '@saperly/kernel'
+import { Branches } from './branches.ts'
 import type { CallEvent, FailureCause } from './call-event.ts'
 import { NO_REASON } from './call-event.ts'
 import type { InviteClient } from './client-transaction.ts'
 import { composeRequest, sdpBody } from './compose.ts'
 import type { Field } from './compose.ts'
 import type { Core } from './core.ts'
-import { Dialog } from './dialog.ts'
 import { DigestClient, MAX_CHALLENGES } from './digest.ts'
 import type { Credentials } from './digest.ts'
-import { formatReason, parseReason, tagOf } from './header.ts'
+import { formatReason, parseReason } from './header.ts'
 import { Timers, lifetimeMs } from './machine.ts'
-import { cseqOf, sdpOf } from './message.ts'
+import { cseqOf } from './message.ts'
 import type { SipRequest, SipResponse } from './message.ts'
 import { quote } from './quoting.ts'
-import { Session, credentialsOf } from './session.ts'
+import { Redirects } from './redirects.ts'
+import type { RedirectPolicy } from './redirects.ts'
+import type { Session } from './session.ts'
+import { askForTimer, raiseTerms } from './session-timer.ts'
+import type { TimerTerms } from './session-timer.ts'
 import type { Hop } from './transport.ts'
 
 export interface CallOptions {
@@ -25,8 +29,11 @@ export interface CallOptions {
   /** From URI. */
   from: string
   displayName?: string | null
+  /** Our offer; null waits for the callee's, which `answered` brings. */
   sdp: string | null
   credentials?: Credentials | null
+  /** Which targets of a 3xx are called; by default none, so that a 3xx is a refusal. */
+  redirects?: RedirectPolicy
   /** More header fields: lower-case full names. */
   fields?: readonly Field[]
   /** `silent` is reported when nothing has come for so long, milliseconds; null: never. */
@@ -37,8 +44,8 @@ export interface CallOptions {
 
 /** Longest a call may ring when its owner sets no limit, milliseconds. */
 export const DEFAULT_LIMIT_MS = 180_000
-/** Branches of a forked call that are answered for; a 2xx beyond is left to time out. */
-const MAX_FORKS = 16
+/** How often one INVITE follows a 422 to a longer interval. */
+const MAX_TIMER_TRIES = 2
 
 type State = 'calling' | 'cancelling' | 'established' | 'over'
 
@@ -50,8 +57,7 @@ export class OutgoingCall {
   readonly #auth: DigestClient | null
   readonly #localTag: string
   readonly #timers: Timers<'silence' | 'limit' | 'cancel'>
-  /** Answered branches by their To tag; the first is the call, others are ended at once. */
-  readonly #branches = new Map<string, Session>()
+  readonly #redirects: Redirects | null
   readonly #onOver: () => void
   #state: State = 'calling'
   #cancelCause: FailureCause = 'cancelled'
@@ -59,8 +65,13 @@ export class OutgoingCall {
   #heard = false
   #cseq = 1
   #attempts = 0
+  #timerTries = 0
+  #timer: TimerTerms
+  /** Request-URI, and where the INVITE is sent; others after a redirection. */
+  #target: string
+  #via: Hop
+  #branches: Branches
   #invite: InviteClient
-  #session: Session | null = null
 
   constructor(
     core: Core,
@@ -75,6 +86,11 @@ export class OutgoingCall {
     this.callId = `${randomHex(core.random, 12)}@${core.transport.local.address}`
     this.#localTag = randomHex(core.random, 8)
     this.#auth = options.credentials ? new DigestClient(options.credentials, core.random) : null
+    this.#redirects = options.redirects ? new Redirects(options.redirects, options.to) : null
+    this.#timer = core.sessionTimer
+    this.#target = options.to
+    this.#via = options.via
+    this.#branches = this.#newBranches()
     this.#timers = new Timers(core.clock)
     if (options.silenceMs !== undefined && options.silenceMs !== null) {
       this.#timers.start('silence', options.silenceMs, () => this.#emit({ type: 'silent' }))
@@ -85,7 +101,7 @@ export class OutgoingCall {
 
   /** The established session, or null before the answer. */
   get session(): Session | null {
-    return this.#session
+    return this.#branches.winner
   }
 
   /** A CANCEL is out, and its INVITE still waits for the final response. */
@@ -95,7 +111,7 @@ export class OutgoingCall {
 
   /** Ends the call in whatever phase it is: CANCEL with its races before the answer, BYE after. */
   hangUp(q850?: number): void {
-    if (this.#session) this.#session.bye(q850)
+    if (this.session) this.session.bye(q850)
     else this.cancel()
   }
 
@@ -115,26 +131,47 @@ export class OutgoingCall {
     this.#cancelIfPossible()
   }
 
+  #newBranches(): Branches {
+    const parts = {
+      core: this.#core,
+      auth: this.#auth,
+      timer: this.#timer,
+      offer: this.#options.sdp,
+      emit: (event: CallEvent): void => {
+        if (this.#state === 'calling' || this.#state === 'established') this.#emit(event)
+      },
+    }
+    return new Branches(parts, this.#via)
+  }
+
   #sendInvite(): InviteClient {
     const { to, from, displayName, sdp, fields } = this.#options
     const name = displayName ? `${quote(displayName)} ` : ''
     const request = composeRequest({
       method: 'INVITE',
-      uri: to,
+      uri: this.#target,
       from: `${name}<${from}>;tag=${this.#localTag}`,
       to: `<${to}>`,
       callId: this.callId,
       cseq: this.#cseq,
-      contact: this.#core.contactFor(this.#options.via, to),
+      contact: this.#core.contactFor(this.#via, this.#target),
       routes: [],
-      fields: fields ?? [],
+      fields: [...askForTimer(this.#timer), ...(fields ?? [])],
       body: sdp === null ? null : sdpBody(sdp),
     })
     this.#auth?.authorise(request)
-    return this.#core.layer.invite(request, this.#options.via, {
+    return this.#core.layer.invite(request, this.#via, {
       onResponse: (response) => this.#onResponse(request, response),
       onFailure: (why, reason) => this.#onSilence(why, reason),
     })
+  }
+
+  /** The same call once more, with another CSeq: other credentials, another interval, another target. */
+  #tryAgain(): void {
+    this.#branches.close()
+    this.#branches = this.#newBranches()
+    this.#cseq++
+    this.#invite = this.#sendInvite()
   }
 
   #onResponse(request: SipRequest, response: SipResponse): void {
@@ -151,47 +188,53 @@ export class OutgoingCall {
   #onProvisional(response: SipResponse): void {
     if (this.#state === 'cancelling') return this.#cancelIfPossible()
     if (this.#state !== 'calling' || response.status === 100) return
-    this.#emit({ type: 'progress', sipCode: response.status, sdp: sdpOf(response) })
+    const progress = this.#branches.provisional(response)
+    if (progress) this.#emit(progress)
   }
 
   #onAnswer(request: SipRequest, response: SipResponse): void {
-    const tag = tagOf(response.headers.get('to') ?? '')
-    const known = this.#branches.get(tag)
-    if (known) return known.onRepeatedAnswer()
-    if (this.#branches.size >= MAX_FORKS) return
     const wanted = this.#state === 'calling'
-    const dialog = Dialog.ofCaller(response, this.#options.via)
-    const session = new Session(this.#core, dialog, this.#auth, (event) => {
-      if (wanted) this.#emit(event)
-    })
-    this.#branches.set(tag, session)
-    session.acknowledge(cseqOf(request).number, credentialsOf(request))
-    if (!wanted) {
-      session.bye()
-      if (this.#state === 'cancelling') this.#fail(this.#cancelCause, response)
-      return
-    }
+    const answered = this.#branches.answered(request, response, wanted)
+    if (!wanted && this.#state === 'cancelling') return this.#fail(this.#cancelCause, response)
+    if (!answered) return
     this.#timers.stopAll()
     this.#state = 'established'
-    this.#session = session
     this.#onOver()
-    this.#emit({ type: 'answered', sdp: sdpOf(response), dialog: dialog.toRecord(null) })
+    this.#emit(answered)
   }
 
   #onRefusal(response: SipResponse): void {
-    const challenged = response.status === 401 || response.status === 407
-    if (
-      challenged &&
-      this.#state === 'calling' &&
-      this.#attempts < MAX_CHALLENGES &&
-      this.#auth?.learn(response)
-    ) {
-      this.#attempts++
-      this.#cseq++
-      this.#invite = this.#sendInvite()
-      return
+    if (this.#state !== 'calling') return this.#fail(this.#cancelCause, response)
+    if (this.#learns(response)) return this.#tryAgain()
+    const target = this.#redirection(response)
+    if (target === null) return this.#fail('refused', response)
+    this.#core.reachUri(target, this.#options.via, (hop) => {
+      // Given up while its name was looked up.
+      if (this.#state === 'cancelling') return this.#fail(this.#cancelCause, null)
+      if (this.#state !== 'calling') return
+      this.#target = target
+      this.#via = hop
+      this.#tryAgain()
+    })
+  }
+
+  /** Whether the refusal says how to ask better: with credentials, or for a longer interval. */
+  #learns(response: SipResponse): boolean {
+    const { status } = response
+    if (status === 401 || status === 407) {
+      return this.#attempts++ < MAX_CHALLENGES && (this.#auth?.learn(response) ?? false)
     }
-    this.#fail(this.#state === 'cancelling' ? this.#cancelCause : 'refused', response)
+    const raised = status === 422 ? raiseTerms(this.#timer, response) : null
+    if (!raised || this.#timerTries++ >= MAX_TIMER_TRIES) return false
+    this.#timer = raised
+    return true
+  }
+
+  /** Who is to be called next: named by this 3xx, or by one before when this target has failed; null for nobody. */
+  #redirection(response: SipResponse): string | null {
+    if (!this.#redirects || response.status >= 600) return null
+    if (response.status < 400) this.#redirects.add(response)
+    return this.#redirects.next()
   }
 
   #onSilence(why: 'timeout' | 'transport', text: string | null): void {
@@ -228,6 +271,7 @@ export class OutgoingCall {
 
   #fail(cause: FailureCause, response: SipResponse | null, text: string | null = null): void {
     this.#timers.stopAll()
+    this.#branches.close()
     this.#state = 'over'
     this.#onOver()
     const reason = response ? parseReason(response.headers.all('reason')) : { ...NO_REASON, text }
@@ -237,6 +281,7 @@ export class OutgoingCall {
   /** The user agent closes: nothing is waited for any more. */
   drop(): void {
     this.#timers.stopAll()
+    this.#branches.close()
     this.#state = 'over'
     this.#onOver()
   }

@@ -5,7 +5,7 @@ import { DEFAULT_PORTS, isReliable, sameSocket } from './hop.ts'
 import type { Hop, Protocol } from './hop.ts'
 import type { Resolver, Target } from './resolver.ts'
 import type { Transport } from './transport.ts'
-import { bareHost, uriParam } from './uri.ts'
+import { bareHost, parseUri, uriParam } from './uri.ts'
 import type { SipUri } from './uri.ts'
 
 /** Requests of one dialog that wait for a name; beyond it the oldest is dropped, as if it were lost. */
@@ -48,6 +48,16 @@ export class Reach {
     const hop = uri ? this.#direct(uri, remote) : remote
     if (hop) return use(this.#transport.at(hop.protocol) ? hop : remote)
     this.#follow(dialog, uri!, use)
+  }
+
+  /** The same for a URI that has no dialog yet, named by a peer at `from`. */
+  toUri(text: string, from: Hop, use: (hop: Hop) => void): void {
+    const uri = parseUri(text)
+    const hop = uri ? this.#direct(uri, from) : from
+    if (hop) return use(this.#transport.at(hop.protocol) ? hop : from)
+    void this.#resolve(uri!, from).then((found) => {
+      if (!this.#closed) use(found)
+    })
   }
 
   /** The hop, where nothing has to be resolved for it; else null. */

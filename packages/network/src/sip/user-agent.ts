@@ -9,7 +9,7 @@
 //   const call = ua.call({ to: 'sip:+15555550123@127.0.0.1:5070', via: udpHop({ address: '127.0.0.1', port: 5070 }),
 //     from: 'sip:+15555550100@127.0.0.1', sdp }, (event) => { … })   // 'progress' | 'answered' | 'failed' | 'ended' …
 //   call.hangUp()                                      // CANCEL or BYE, whichever it takes; idempotent
-//   call.session?.refer(uri) · .reinvite(sdp) · .info(body)
+//   call.session?.refer(uri) · .reinvite(sdp) · .update(sdp) · .info(body)
 //   await ua.close()                                   // hangs up, then gives back transport, transactions and timers
 //
 // Events are the union in call-event.ts. A `reoffer` must be answered or refused. `sdp.ts` writes and reads bodies.
@@ -17,7 +17,7 @@ import { randomHex } from '@saperly/kernel'
 import type { Clock, Log, Random } from '@saperly/kernel'
 import type { DialogRecord } from '../port.ts'
 import type { CallEvent } from './call-event.ts'
-import { METHODS, composeResponse } from './compose.ts'
+import { METHODS, composeResponse, unsupportedBy } from './compose.ts'
 import type { Field, ResponseParts } from './compose.ts'
 import { Core } from './core.ts'
 import { Dialog, dialogKey } from './dialog.ts'
@@ -28,7 +28,6 @@ import { IncomingCall } from './incoming-call.ts'
 import { SIP_TIMERS } from './machine.ts'
 import type { SipTimers } from './machine.ts'
 import type { SipRequest, SipResponse } from './message.ts'
-import { cseqOf } from './message.ts'
 import { askOutside } from './outside-request.ts'
 import type { OutsideRequest } from './outside-request.ts'
 import { OutgoingCall } from './outgoing-call.ts'
@@ -37,6 +36,8 @@ import type { InviteServer, PlainServer } from './server-transaction.ts'
 import { contentFault, uriFault } from './refuse.ts'
 import type { Resolver } from './resolver.ts'
 import { Session } from './session.ts'
+import { SESSION_TIMER, timerRefusal } from './session-timer.ts'
+import type { TimerTerms } from './session-timer.ts'
 import { TransactionLayer } from './transaction.ts'
 import type { Endpoint, Hop, Protocol, Transport } from './transport.ts'
 
@@ -48,6 +49,8 @@ export interface UserAgentOptions {
   timers?: SipTimers
   /** For routes and targets that are host names; without it they stand for where the peer was. */
   resolver?: Resolver
+  /** Which session timers calls ask for and take (RFC 4028); 1800 s and 90 s by default. */
+  sessionTimer?: TimerTerms
   /** User part of our Contact. */
   user?: string
   /** What peers are told instead of the transport's own address (NAT). */
@@ -104,8 +107,11 @@ export class UserAgent {
       onAck: (request) => this.#core.find(keyOf(request))?.onAck(request),
       onStray: (response, source) => this.#onStray(response, source),
     })
-    const { user = 'saperly', resolver = null } = options
-    this.#core = new Core({ clock, random, timers, transport, user, layer, resolver })
+    const { user = 'saperly', resolver = null, sessionTimer = SESSION_TIMER } = options
+    this.#core = new Core({
+      ...{ clock, random, timers, sessionTimer },
+      ...{ transport, user, layer, resolver },
+    })
   }
 
   /** Where we are reached. */
@@ -146,8 +152,7 @@ export class UserAgent {
     const dialog = Dialog.ofRecord(record)
     if (!dialog || this.#core.find(dialog.key)) return onDone(null)
     const auth = credentials && new DigestClient(credentials, this.#core.random)
-    const session = new Session(this.#core, dialog, auth, () => {})
-    session.bye(undefined, onDone)
+    this.#sessionToEnd(dialog, auth).bye(undefined, onDone)
   }
 
   /** Asks a peer whether it is alive; any final response is its code, null for silence. */
@@ -207,6 +212,8 @@ export class UserAgent {
     if (fault !== null) return this.#refuse(transaction, fault)
     const refusal = this.#options.guard?.(request, transaction.source)
     if (refusal) return this.#reply(transaction, refusal.status, { fields: refusal.fields })
+    const fields = timerRefusal(request, this.#core.sessionTimer)
+    if (fields) return this.#reply(transaction, 422, { fields })
     const { onCall } = this.#options
     if (!onCall || this.#closing) return this.#reply(transaction, 480)
     const call = new IncomingCall(this.#core, transaction)
@@ -236,12 +243,11 @@ export class UserAgent {
 
   /** Why a request outside of a dialog can't be looked at, whatever its method (section 8.2.2); null when it can. */
   #faultOf(request: SipRequest): 400 | 416 | 420 | null {
-    // No extension is supported that a caller could insist on.
-    return uriFault(request.uri) ?? (request.headers.get('require') === null ? null : 420)
+    return uriFault(request.uri) ?? (unsupportedBy(request).length > 0 ? 420 : null)
   }
 
   #refuse(transaction: InviteServer | PlainServer, status: number): void {
-    const unsupported = transaction.request.headers.list('require').join(', ')
+    const unsupported = unsupportedBy(transaction.request).join(', ')
     const fields: Field[] = []
     if (status === 420) fields.push(['unsupported', unsupported])
     if (status === 415) fields.push(['accept', 'application/sdp'])
@@ -275,11 +281,24 @@ export class UserAgent {
     const localTag = tagOf(response.headers.get('from')!)
     const key = dialogKey(callId, localTag, tagOf(response.headers.get('to')!))
     const user = this.#core.find(key)
-    if (user) return user.onRepeatedAnswer()
+    if (user) return user.onRepeatedAnswer(response)
     if (!this.#core.wasAbandoned(callId, localTag)) return
-    const session = new Session(this.#core, Dialog.ofCaller(response, source), null, () => {})
-    session.acknowledge(cseqOf(response).number, [])
+    const session = this.#sessionToEnd(Dialog.ofCaller(response, source), null)
+    session.client.acknowledgeLate(response)
     session.bye()
+  }
+
+  /** The session of a dialog that has no other owner any more, only to be ended. */
+  #sessionToEnd(dialog: Dialog, auth: DigestClient | null): Session {
+    const session = new Session(this.#core, dialog, {
+      auth,
+      emit: () => {},
+      side: 'caller',
+      timer: this.#core.sessionTimer,
+      offer: null,
+    })
+    session.establish()
+    return session
   }
 }
 
