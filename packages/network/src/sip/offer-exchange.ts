@@ -8,7 +8,7 @@ import type { Dialog } from './dialog.ts'
 import type { DialogClient, OnFinal } from './dialog-client.ts'
 import { Machine, Timers } from './machine.ts'
 import { cseqOf, sdpOf } from './message.ts'
-import type { SipRequest } from './message.ts'
+import type { SipRequest, SipResponse } from './message.ts'
 import { OFFER_TABLE } from './offer-table.ts'
 import type { OfferAction, OfferEvent, OfferState } from './offer-table.ts'
 import { InviteServer } from './server-transaction.ts'
@@ -65,6 +65,7 @@ export class OfferExchange {
   #asking: ServerTransaction | null = null
   #peer: ServerTransaction | null = null
   #repeater: AnswerRepeater | null = null
+  #waitMs: number | null = null
   #local: string | null
   #remote: string | null = null
 
@@ -194,9 +195,10 @@ export class OfferExchange {
       const fields = timer.responseFields(request)
       return transaction.respond(composeResponse(request, 200, { contact: client.contact, fields }))
     }
-    if (invite && this.#repeater) {
+    if (invite && this.#repeater && this.awaiting) {
       return transaction.respond(composeResponse(request, 500, { fields: this.#retryAfter() }))
     }
+    if (invite) this.#takeForAck()
     this.#take(transaction)
   }
 
@@ -227,6 +229,14 @@ export class OfferExchange {
     this.#machine.step('close')
   }
 
+  /** A further INVITE shows that the peer has our 2xx, though its ACK was lost or comes late. */
+  #takeForAck(): void {
+    if (!this.#repeater) return
+    this.#repeater.stop()
+    this.#repeater = null
+    this.#owner.onAcknowledged(null)
+  }
+
   #begin(wish: Wish): boolean {
     if (!this.ready) return false
     this.#wish = wish
@@ -243,8 +253,10 @@ export class OfferExchange {
       wish.sdp,
       (response) => {
         if (this.#wish !== wish) return
-        if (response?.status === 491 && wish.tries < MAX_GLARE_TRIES) {
+        const waitMs = response && wish.tries < MAX_GLARE_TRIES ? this.#waitOf(response) : null
+        if (waitMs !== null) {
           wish.tries++
+          this.#waitMs = waitMs
           return this.#machine.step('glare')
         }
         this.#settle(wish, response)
@@ -281,9 +293,23 @@ export class OfferExchange {
     })
   }
 
-  #wait(): void {
+  /** How long an offer that was refused for the moment waits, milliseconds; null when it was refused for good. */
+  #waitOf(response: SipResponse): number | null {
+    if (response.status === 491) return this.#glareMs()
+    const after = /^\s*(\d{1,2})\b/.exec(response.headers.get('retry-after') ?? '')
+    const sec = response.status === 500 && after ? Number(after[1]) : Number.NaN
+    // In between, what stood in the way may end: not at once, so that it isn't asked without pause.
+    return sec <= MAX_RETRY_AFTER_SEC ? Math.max(sec * 1000, this.#glareMs()) : null
+  }
+
+  #glareMs(): number {
     const [low, high] = GLARE_WAITS[this.#parts.side]
-    const delayMs = this.#parts.core.random.int(low, high) * GLARE_UNIT_MS
+    return this.#parts.core.random.int(low, high) * GLARE_UNIT_MS
+  }
+
+  #wait(): void {
+    const delayMs = this.#waitMs ?? this.#glareMs()
+    this.#waitMs = null
     this.#timers.start('again', delayMs, () => this.#machine.step('again'))
   }
 

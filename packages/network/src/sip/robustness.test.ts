@@ -27,14 +27,27 @@ const bends = fc.array(
     text: fc.oneof(
       fc.string(),
       fc.constantFrom('0', 'CSeq: 99 BYE', 'Contact: <sip:x@10.9.9.9>', 'To: <sip:b@x>', 'l: 0'),
+      fc.constantFrom('Require: 100rel', 'RSeq: 1', 'RAck: 1 1 INVITE', 'Min-SE: 2000'),
+      fc.constantFrom('Session-Expires: 90;refresher=uas', 'Session-Expires: 1', 'Allow: INVITE'),
     ),
     toAlice: fc.boolean(),
   }),
   { maxLength: 40 },
 )
 
-const METHODS = ['INVITE', 'ACK', 'BYE', 'CANCEL', 'REFER', 'NOTIFY', 'UPDATE', 'INFO', 'FROB']
-const STATUSES = [100, 180, 200, 202, 302, 401, 407, 481, 486, 491, 503, 603]
+const METHODS = [
+  'INVITE',
+  'ACK',
+  'BYE',
+  'CANCEL',
+  'REFER',
+  'NOTIFY',
+  'UPDATE',
+  'INFO',
+  'PRACK',
+  'FROB',
+]
+const STATUSES = [100, 180, 183, 200, 202, 302, 401, 407, 422, 481, 486, 491, 500, 503, 603]
 
 function bend(message: string, { how, line, text }: Bend): string {
   const lines = message.split('\r\n')
@@ -89,11 +102,14 @@ async function survives(script: readonly Bend[]): Promise<void> {
     })
   const [alice, bob] = [make(ALICE, 1), make(BOB, 2)]
   const credentials = { username: 'a', password: 'b' }
-  const options = { to: 'sip:bob@10.0.0.2', via: BOB, from: 'sip:alice@10.0.0.1', sdp: 'v=0' }
+  const redirects = { max: 3, allow: () => true }
+  const invited = { to: 'sip:bob@10.0.0.2', via: BOB, from: 'sip:alice@10.0.0.1', sdp: 'v=0' }
+  const options = { ...invited, redirects }
   const call = alice.call({ ...options, credentials }, () => {})
   for (const [step, bent] of script.entries()) {
     await clock.advance(15)
     if (step === 8) call.session?.reinvite('v=0')
+    if (step === 11) call.session?.update('v=0')
     if (step === 14) call.session?.refer('sip:carol@10.0.0.3')
     const message = seen[bent.pick % seen.length]!
     const [to, from] = bent.toAlice ? [ALICE, BOB] : [BOB, ALICE]

@@ -73,8 +73,13 @@ export class SipWorld {
     return agent
   }
 
-  peer(local: Hop, onRequest: (request: SipRequest, peer: HandDriven) => void): HandDriven {
-    return new HandDriven(this.#network.open(local), ALICE, onRequest)
+  /** A peer that speaks to `target` only. */
+  peer(
+    local: Hop,
+    onRequest: (request: SipRequest, peer: HandDriven) => void,
+    target: Hop = ALICE,
+  ): HandDriven {
+    return new HandDriven(this.#network.open(local), target, onRequest)
   }
 
   /** A call from that agent to bob, with whatever it says. */
@@ -165,7 +170,8 @@ export class HandDriven {
     this.send(
       composeResponse(request, status, {
         toTag: parts.tag ?? 'b',
-        contact: `sip:bob@${address}:${port}`,
+        // In a 3xx it would be a target.
+        ...(status < 300 && { contact: `sip:bob@${address}:${port}` }),
         fields: parts.fields ?? [],
         body,
       }),
