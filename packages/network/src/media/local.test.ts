@@ -100,8 +100,8 @@ class World {
     return (await this.event(legId, 'opened')).port
   }
 
-  connect(legId: string, port: number, change: Partial<MediaAgreement> = {}): void {
-    this.plane.post({ type: 'connect', legId, agreement: agreementWith(port, change) })
+  connect(legId: string, port: number, change: Partial<MediaAgreement> = {}, early = false): void {
+    this.plane.post({ type: 'connect', legId, agreement: agreementWith(port, change), early })
   }
 
   async close(): Promise<void> {
@@ -194,6 +194,36 @@ test('nothing is sent while held, and sound goes on after', async () => {
   expect(b.heard).toEqual([])
   world.connect('a', portB)
   await until(() => b.heard.length > 5)
+  await world.close()
+})
+
+test('before the answer nothing is heard, said, counted as a digit, recorded or missed', async () => {
+  const world = new World({ firstPacketTimeoutMs: 100, packetTimeoutMs: 100 })
+  const path = join(folder, 'a.wav')
+  const [portA, portB] = [await world.open('a', path), await world.open('b')]
+  const [a, b] = world.talks as [FakeTalk, FakeTalk]
+  a.plays = 4000
+  b.plays = -4000
+  world.connect('a', portB, {}, true)
+  world.connect('b', portA)
+  world.plane.post({ type: 'digit', legId: 'a', digit: '9' })
+  // Silence goes out already, so that the peer learns where we are.
+  await until(() => b.times.length > 50)
+  world.plane.post({ type: 'close', legId: 'b' })
+  await world.event('b', 'closed')
+  expect([a.heard, a.times, a.digits, b.heard]).toEqual([[], [], [], []])
+  expect(world.events.some(({ type }) => type === 'mediaLost')).toBe(false)
+  world.connect('a', portB)
+  const lost = await world.event('a', 'mediaLost')
+  expect(lost.silentMs).toBeGreaterThanOrEqual(100)
+  world.plane.post({ type: 'digit', legId: 'a', digit: '7' })
+  world.plane.post({ type: 'close', legId: 'a' })
+  const closed = await world.event('a', 'closed')
+  expect(a.digits).toEqual(['7'])
+  expect(closed.stats.packetsReceived).toBeGreaterThan(10)
+  const { left } = readWav(await readFile(path))!
+  // Of a second of early sound, no more than what was on its way to the ear at the answer.
+  expect(left.filter((sample) => sample !== 0).length).toBeLessThan(8 * 300)
   await world.close()
 })
 

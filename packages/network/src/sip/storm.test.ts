@@ -106,7 +106,7 @@ async function weather({ deeds: script, loss, seed, insists, offers }: Storm): P
       else if (what === 'early') incoming?.ring(183, sdp('early'))
       else if (what === 'answer') incoming?.answer(sdp('answer'))
       else if (what === 'reject') incoming?.reject(486)
-      else if (what === 'hangUp') side === 'alice' ? call.hangUp() : incoming?.hangUp()
+      else if (what === 'hangUp') (side === 'alice' ? call : incoming)?.hangUp()
       const session = side === 'alice' ? call.session : incoming?.session
       if (what === 'reinvite') session?.reinvite(sdp('hold'))
       else if (what === 'update') session?.update(sdp('change'))
