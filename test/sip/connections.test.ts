@@ -23,7 +23,9 @@ describe.skipIf(!havePeer('test/sip/connections.test.ts (SIPp)', sippMissing))(
   () => {
     it('takes our credentials, and all calls over one connection', async () => {
       const calls = 5
-      const sipp = owned(await startSipp(challengingCallee('agent', 'right'), calls, 'TCP'))
+      const sipp = owned(
+        await startSipp(challengingCallee('agent', 'right'), calls, { protocol: 'TCP' }),
+      )
       const us = owned(await Agent.open())
       const via: Hop = { address: sipp.address, port: sipp.port, protocol: 'TCP', serverName: null }
       for (let call = 0; call < calls; call++) {

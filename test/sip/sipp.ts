@@ -2,9 +2,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createSocket } from 'node:dgram'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Endpoint } from '../../packages/network/src/sip/transport.ts'
 
 const ADDRESS = '127.0.0.1'
 
@@ -22,26 +23,33 @@ export interface Sipp {
   close(): Promise<void>
 }
 
-/** `protocol`: over TCP all calls share one connection. */
+export interface SippOptions {
+  /** Over TCP all calls share one connection. */
+  protocol?: 'UDP' | 'TCP'
+  /** Whom it calls; without one it is called. */
+  remote?: Endpoint
+  /** New calls a second, and how many at one time. */
+  rate?: number
+  limit?: number
+}
+
+/** Runs a scenario for that many calls; it gives up after a minute. */
 export async function startSipp(
   scenario: string,
   calls: number,
-  protocol: 'UDP' | 'TCP' = 'UDP',
+  { protocol = 'UDP', remote, rate = 10, limit = 1000 }: SippOptions = {},
 ): Promise<Sipp> {
   const folder = await mkdtemp(join(tmpdir(), 'saperly-sipp-'))
   const file = join(folder, 'scenario.xml')
   await writeFile(file, scenario)
   const port = await freeUdpPort()
   const args = ['-sf', file, '-i', ADDRESS, '-p', String(port), '-m', String(calls)]
-  const mode = protocol === 'UDP' ? 'u1' : 't1'
-  const child = spawn(
-    'sipp',
-    [...args, '-t', mode, '-nostdin', '-timeout', '60', '-timeout_error'],
-    {
-      cwd: folder,
-      stdio: 'ignore',
-    },
-  )
+  args.push('-t', protocol === 'UDP' ? 'u1' : 't1', '-r', String(rate), '-l', String(limit))
+  if (remote) args.unshift(`${remote.address}:${remote.port}`)
+  const child = spawn('sipp', [...args, '-nostdin', '-timeout', '60', '-timeout_error'], {
+    cwd: folder,
+    stdio: 'ignore',
+  })
   const done = once(child, 'exit').then(([code]) => Number(code ?? -1))
   return {
     address: ADDRESS,
@@ -53,6 +61,11 @@ export async function startSipp(
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** A scenario of the folder beside this file, named by what it expects. */
+export function scenarioFile(name: string): Promise<string> {
+  return readFile(new URL(`scenarios/${name}.xml`, import.meta.url), 'utf8')
 }
 
 async function freeUdpPort(): Promise<number> {
