@@ -122,6 +122,10 @@ class SipNode implements NetworkNode {
       admits: (source) => this.#isSandbox(source) || this.#trunks.admits(source),
       guard: (request, source) =>
         this.#isSandbox(source) ? null : this.#trunks.guard(request, source),
+      credentialsFor: (request, source) =>
+        this.#isSandbox(source)
+          ? null
+          : (this.#trunks.originOf(request, source)?.credentials ?? null),
       onCall: (call) => this.#onCall(call),
     })
     const ours = options.sip.publicAddress ?? options.sip.address

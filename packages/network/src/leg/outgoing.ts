@@ -103,6 +103,7 @@ export class OutgoingLeg implements Leg {
         fields: route.fields,
         sdp: negotiation.offer(),
         credentials: route.credentials,
+        redirects: route.redirects,
         silenceMs: CARRIER_SILENCE_MS,
       },
       (event) => {

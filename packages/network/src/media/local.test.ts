@@ -220,7 +220,7 @@ test('before the answer nothing is heard, said, counted as a digit, recorded or 
   world.plane.post({ type: 'close', legId: 'a' })
   const closed = await world.event('a', 'closed')
   expect(a.digits).toEqual(['7'])
-  expect(closed.stats.packetsReceived).toBeGreaterThan(10)
+  expect(closed.quality!.packetsReceived).toBeGreaterThan(10)
   const { left } = readWav(await readFile(path))!
   // Of a second of early sound, no more than what was on its way to the ear at the answer.
   expect(left.filter((sample) => sample !== 0).length).toBeLessThan(8 * 300)

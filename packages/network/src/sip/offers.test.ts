@@ -6,6 +6,7 @@ import { MAX_GLARE_TRIES } from './offer-exchange.ts'
 import { ALICE, BOB, SipWorld, only, sdp, types } from './testing.ts'
 import type { HandDriven } from './testing.ts'
 import type { SipRequest } from './message.ts'
+import type { UserAgentOptions } from './user-agent.ts'
 
 const answering = (event: CallEvent): void => {
   if (event.type === 'reoffer') event.answer(sdp('answer'))
@@ -43,6 +44,29 @@ async function withPeer(onRequest: (request: SipRequest, peer: HandDriven) => bo
   const dialled = w.dial(w.agent(ALICE), { credentials: { username: 'a', password: 'p' } })
   await w.clock.advance(50)
   return { w, peer, ...dialled, session: dialled.call.session! }
+}
+
+/** Bob is ours, and called by a peer that `onRequest` drives. */
+async function calledByPeer(
+  onRequest: (request: SipRequest, peer: HandDriven) => void,
+  more: Partial<UserAgentOptions> = {},
+) {
+  const w = new SipWorld()
+  const peer = w.peer(ALICE, onRequest, BOB)
+  let bob: IncomingCall | null = null
+  const answer = (call: IncomingCall): void => {
+    bob = call
+    call.answer(sdp('answer'))
+  }
+  w.agent(BOB, answer, more)
+  const head = (method: string, to: string): string =>
+    `${method} sip:b@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK${method}\r\nFrom: <sip:a@10.0.0.1>;tag=a\r\nTo: ${to}\r\nCall-ID: c\r\nCSeq: 1 ${method}\r\nContact: <sip:a@10.0.0.1>\r\n`
+  const offer = `Content-Type: application/sdp\r\n\r\n${sdp('offer')}`
+  peer.raw(head('INVITE', '<sip:b@10.0.0.2>') + offer)
+  await w.clock.advance(30)
+  peer.raw(`${head('ACK', /^To: (.*)\r$/m.exec(w.seen(/^SIP\/2.0 200/)[0]!)![1]!)}\r\n`)
+  await w.clock.advance(30)
+  return { w, peer, bob: bob! as IncomingCall }
 }
 
 describe('an offer in a call', () => {
@@ -196,37 +220,18 @@ describe('glare', () => {
   })
 
   it('of a callee waits for less than 2 s', async () => {
-    const w = new SipWorld()
-    const peer = w.peer(
-      ALICE,
-      (request, self) => {
-        if (request.method !== 'ACK') self.reply(request, request.method === 'UPDATE' ? 491 : 200)
-      },
-      BOB,
+    const p = await calledByPeer((request, self) =>
+      self.reply(request, request.method === 'UPDATE' ? 491 : 200),
     )
-    let bob: IncomingCall | null = null
-    w.agent(BOB, (call) => {
-      bob = call
-      call.answer(sdp('answer'))
-    })
-    const invite = `INVITE sip:b@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\nFrom: <sip:a@10.0.0.1>;tag=a\r\nTo: <sip:b@10.0.0.2>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:a@10.0.0.1>\r\nContent-Type: application/sdp\r\n\r\n${sdp('offer')}`
-    peer.raw(invite)
-    await w.clock.advance(30)
-    const to = /^To: (.*)\r$/m.exec(w.seen(/^SIP\/2.0 200/)[0]!)![1]!
-    peer.raw(
-      `ACK sip:b@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2\r\nFrom: <sip:a@10.0.0.1>;tag=a\r\nTo: ${to}\r\nCall-ID: c\r\nCSeq: 1 ACK\r\n\r\n`,
-    )
-    await w.clock.advance(30)
-    const call = bob! as IncomingCall
-    expect(call.session!.update(sdp('ours'))).toBe(true)
-    await w.clock.advance(20_000)
-    const times = w.times(/^UPDATE/)
+    expect(p.bob.session!.update(sdp('ours'))).toBe(true)
+    await p.w.clock.advance(20_000)
+    const times = p.w.times(/^UPDATE/)
     expect(times.length).toBe(MAX_GLARE_TRIES + 1)
     for (let i = 1; i < times.length; i++) {
       expect(times[i]! - times[i - 1]! - 20).toBeLessThanOrEqual(2000)
     }
-    call.hangUp()
-    await w.settle()
+    p.bob.hangUp()
+    await p.w.settle()
   })
 })
 
@@ -255,6 +260,22 @@ describe('a 2xx that comes again', () => {
 })
 
 describe('challenges in a call', () => {
+  it('to a callee of ours are answered with what is known of the caller', async () => {
+    const p = await calledByPeer(
+      (request, self) => {
+        const known = request.headers.get('authorization') !== null
+        const fields = [['www-authenticate', 'Digest realm="r", nonce="n", qop="auth"']] as const
+        self.reply(request, known ? 200 : 401, known ? {} : { fields })
+      },
+      { credentialsFor: (_, source) => ({ username: source.address, password: 'p' }) },
+    )
+    p.bob.hangUp()
+    await p.w.clock.advance(100)
+    expect(p.peer.last('BYE').headers.get('authorization')).toContain('username="10.0.0.1"')
+    expect(p.peer.count('BYE')).toBe(2)
+    await p.w.settle()
+  })
+
   it.each(['INVITE', 'UPDATE', 'INFO', 'REFER', 'BYE'])(
     'of %s are answered, and a stale nonce as well',
     async (challenged) => {

@@ -59,6 +59,8 @@ export interface UserAgentOptions {
   admits?: (source: Hop) => boolean
   /** Whether a call that would be taken is refused after all, and how: a challenge, for one. Null lets it in. */
   guard?: (request: SipRequest, source: Hop) => Refusal | null
+  /** What a caller's challenges inside its call are answered with; by default they are not. */
+  credentialsFor?: (invite: SipRequest, source: Hop) => Credentials | null
   /** A call reaches us; without it every call is refused with 480. */
   onCall?: (call: IncomingCall) => void
 }
@@ -216,7 +218,8 @@ export class UserAgent {
     if (fields) return this.#reply(transaction, 422, { fields })
     const { onCall } = this.#options
     if (!onCall || this.#closing) return this.#reply(transaction, 480)
-    const call = new IncomingCall(this.#core, transaction)
+    const credentials = this.#options.credentialsFor?.(request, transaction.source) ?? null
+    const call = new IncomingCall(this.#core, transaction, credentials)
     this.#incoming.set(transaction, call)
     onCall(call)
   }
