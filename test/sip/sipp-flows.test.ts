@@ -1,5 +1,5 @@
 // SIPp as a peer of odd habits: each scenario file says what it expects of us, and fails when something else comes.
-import { SystemClock, silentLog, systemRandom } from '@saperly/kernel'
+import { SystemClock, assert, silentLog, systemRandom } from '@saperly/kernel'
 import { describe, expect, it } from 'vitest'
 import type { CallEvent } from '../../packages/network/src/sip/call-event.ts'
 import type { IncomingCall } from '../../packages/network/src/sip/incoming-call.ts'
@@ -13,6 +13,12 @@ import type { SippOptions } from './sipp.ts'
 import { havePeer } from '../peers.ts'
 
 const ready = havePeer('test/sip/sipp-flows.test.ts', sippMissing)
+
+/** `exitCode` is SIPp's: 0 when every message was the one that its scenario expects. */
+interface Outcome {
+  exitCode: number
+  heard: CallEvent[]
+}
 
 /** One user agent of ours for one flow; `close` proves that nothing is left of it. */
 class Side {
@@ -55,7 +61,7 @@ class Side {
   async close(): Promise<void> {
     await this.#agent!.close()
     const { transactions, dialogs } = this.#agent!
-    expect([transactions, dialogs, this.clock.pending()]).toEqual([0, 0, 0])
+    assert(transactions + dialogs + this.clock.pending() === 0, 'something was left behind')
   }
 
   #answer(event: Extract<CallEvent, { type: 'reoffer' }>): void {
@@ -71,8 +77,9 @@ describe.skipIf(!ready)('SIPp is called', () => {
   async function flow(
     name: string,
     during: (call: OutgoingCall, side: Side) => Promise<void> = async () => {},
-  ): Promise<CallEvent[]> {
-    const sipp = await startSipp(await scenarioFile(name), 1)
+    options: SippOptions = {},
+  ): Promise<Outcome> {
+    const sipp = await startSipp(await scenarioFile(name), 1, options)
     const side = new Side()
     const agent = await side.open((call) => call.reject(480))
     const call = agent.call(
@@ -89,11 +96,11 @@ describe.skipIf(!ready)('SIPp is called', () => {
     await side.until('answered')
     await during(call, side)
     call.hangUp()
-    expect(await sipp.done).toBe(0)
+    const exitCode = await sipp.done
     await side.until('ended')
     await side.close()
     await sipp.close()
-    return side.heard
+    return { exitCode, heard: side.heard }
   }
 
   const reinvite = async (call: OutgoingCall, side: Side): Promise<void> => {
@@ -105,8 +112,19 @@ describe.skipIf(!ready)('SIPp is called', () => {
     await side.until('ended')
   }
 
+  it.each(['422-then-accepted', '302-then-answered'])('%s', async (name) => {
+    expect(await flow(name)).toMatchObject({ exitCode: 0 })
+  })
+
+  it.each(['491-then-accepted', '401-in-the-call'])('%s', async (name) => {
+    const { exitCode, heard } = await flow(name, reinvite)
+    expect(exitCode).toBe(0)
+    expect(heard).toContainEqual(expect.objectContaining({ type: 'reinvited', sipCode: 200 }))
+  })
+
   it('183-then-prack', async () => {
-    const heard = await flow('183-then-prack')
+    const { exitCode, heard } = await flow('183-then-prack')
+    expect(exitCode).toBe(0)
     expect(heard).toMatchObject([
       { type: 'trying' },
       { type: 'progress', sipCode: 183 },
@@ -116,44 +134,39 @@ describe.skipIf(!ready)('SIPp is called', () => {
     ])
   })
 
-  it('422-then-accepted', async () => void (await flow('422-then-accepted')))
-
-  it('302-then-answered', async () => void (await flow('302-then-answered')))
-
-  it('491-then-accepted', async () => {
-    const heard = await flow('491-then-accepted', reinvite)
-    expect(heard).toContainEqual(expect.objectContaining({ type: 'reinvited', sipCode: 200 }))
-  })
-
   it('forked-200s', async () => {
-    const heard = await flow('forked-200s', untilHungUp)
+    const { exitCode, heard } = await flow('forked-200s', untilHungUp)
+    expect(exitCode).toBe(0)
     expect(heard.filter(({ type }) => type === 'answered').length).toBe(1)
   })
 
   it('retransmitted-200s', async () => {
-    await flow('retransmitted-200s', async (call, side) => {
+    const during = async (call: OutgoingCall, side: Side): Promise<void> => {
       await side.until('info')
       await reinvite(call, side)
       await untilHungUp(call, side)
-    })
+    }
+    // A repeated ACK is what this is about; SIPp would answer it with what it sent last.
+    const { exitCode } = await flow('retransmitted-200s', during, { repeats: false })
+    expect(exitCode).toBe(0)
   })
 
-  it('401-in-the-call', async () => void (await flow('401-in-the-call', reinvite)))
-
   it('odd-description-accepted', async () => {
-    const heard = await flow('odd-description-accepted', async (_, side) => {
+    let agreed: unknown = null
+    const { exitCode, heard } = await flow('odd-description-accepted', async (_, side) => {
       const answered = await side.until('answered')
-      const agreed = side.negotiation.accept((answered as { sdp: string }).sdp)
-      expect(agreed).toMatchObject({
-        ok: true,
-        value: { remote: { address: '127.0.0.1', port: 29_996 }, codec: 'PCMA' },
-      })
+      agreed = side.negotiation.accept((answered as { sdp: string }).sdp)
+    })
+    expect(exitCode).toBe(0)
+    expect(agreed).toMatchObject({
+      ok: true,
+      value: { remote: { address: '127.0.0.1', port: 29_996 }, codec: 'PCMA' },
     })
     expect(heard).toContainEqual(expect.objectContaining({ type: 'progress', sipCode: 183 }))
   })
 
   it('update-at-half-time', async () => {
-    await flow('update-at-half-time', untilHungUp)
+    expect(await flow('update-at-half-time', untilHungUp)).toMatchObject({ exitCode: 0 })
   })
 })
 
@@ -163,7 +176,7 @@ describe.skipIf(!ready)('SIPp calls', () => {
     name: string,
     onCall: (call: IncomingCall, side: Side) => void = () => {},
     options: SippOptions & { calls?: number } = {},
-  ): Promise<Side> {
+  ): Promise<Outcome> {
     const side = new Side()
     const agent = await side.open((call) => {
       call.listen((event) => {
@@ -179,46 +192,50 @@ describe.skipIf(!ready)('SIPp calls', () => {
       ...more,
       remote: agent.address,
     })
-    expect(await sipp.done).toBe(0)
-    await side.until('ended', calls)
+    const exitCode = await sipp.done
+    if (exitCode === 0) await side.until('ended', calls)
     await side.close()
     await sipp.close()
-    return side
+    return { exitCode, heard: side.heard }
   }
 
-  it('100rel-required', async () => {
-    await flow('100rel-required')
+  it.each([
+    '100rel-required',
+    'short-session-refused',
+    'hold-and-resume',
+    'unusable-offer-refused',
+  ])('%s', async (name) => {
+    expect(await flow(name)).toMatchObject({ exitCode: 0 })
   })
 
-  it('short-session-refused', async () => void (await flow('short-session-refused')))
-
   it('late-offer', async () => {
-    const side = await flow('late-offer')
-    const answers = side.heard.flatMap((event) => (event.type === 'confirmed' ? [event.sdp] : []))
+    const { exitCode, heard } = await flow('late-offer')
+    expect(exitCode).toBe(0)
+    const answers = heard.flatMap((event) => (event.type === 'confirmed' ? [event.sdp] : []))
     expect(answers).toEqual(Array(2).fill(expect.stringContaining('m=audio 29996')))
   })
 
-  it('hold-and-resume', async () => void (await flow('hold-and-resume')))
-
-  it('unusable-offer-refused', async () => void (await flow('unusable-offer-refused')))
-
   it('keys-by-info', async () => {
-    const side = await flow('keys-by-info')
-    expect(side.heard.filter(({ type }) => type === 'info')).toMatchObject([
+    const { exitCode, heard } = await flow('keys-by-info')
+    expect(exitCode).toBe(0)
+    expect(heard.filter(({ type }) => type === 'info')).toMatchObject([
       { contentType: 'application/dtmf-relay', body: expect.stringContaining('Signal=5') },
       { contentType: 'application/dtmf', body: expect.stringContaining('#') },
     ])
   })
 
   it('offer-crossed-491', async () => {
-    const side = await flow('offer-crossed-491', (call, { negotiation }) => {
+    const { exitCode, heard } = await flow('offer-crossed-491', (call, { negotiation }) => {
       call.session!.update(negotiation.offer('sendonly'))
     })
-    expect(side.heard).toContainEqual(expect.objectContaining({ type: 'reinvited', sipCode: 200 }))
+    expect(exitCode).toBe(0)
+    expect(heard).toContainEqual(expect.objectContaining({ type: 'reinvited', sipCode: 200 }))
   })
 
   it('500 calls at 50 a second: all complete', async () => {
-    const side = await flow('load', () => {}, { calls: 500, rate: 50 })
-    expect(side.heard.filter(({ type }) => type === 'confirmed').length).toBe(500)
+    const { exitCode, heard } = await flow('load', () => {}, { calls: 500, rate: 50 })
+    expect(exitCode).toBe(0)
+    expect(heard.filter(({ type }) => type === 'confirmed').length).toBe(500)
+    expect(heard.filter(({ type }) => type === 'ended').length).toBe(500)
   }, 90_000)
 })

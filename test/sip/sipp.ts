@@ -28,6 +28,8 @@ export interface SippOptions {
   protocol?: 'UDP' | 'TCP'
   /** Whom it calls; without one it is called. */
   remote?: Endpoint
+  /** False: it sends nothing again, and takes a repeated message for a new one. */
+  repeats?: boolean
   /** New calls a second, and how many at one time. */
   rate?: number
   limit?: number
@@ -37,7 +39,7 @@ export interface SippOptions {
 export async function startSipp(
   scenario: string,
   calls: number,
-  { protocol = 'UDP', remote, rate = 10, limit = 1000 }: SippOptions = {},
+  { protocol = 'UDP', remote, repeats = true, rate = 10, limit = 1000 }: SippOptions = {},
 ): Promise<Sipp> {
   const folder = await mkdtemp(join(tmpdir(), 'saperly-sipp-'))
   const file = join(folder, 'scenario.xml')
@@ -45,6 +47,7 @@ export async function startSipp(
   const port = await freeUdpPort()
   const args = ['-sf', file, '-i', ADDRESS, '-p', String(port), '-m', String(calls)]
   args.push('-t', protocol === 'UDP' ? 'u1' : 't1', '-r', String(rate), '-l', String(limit))
+  if (!repeats) args.push('-nr')
   if (remote) args.unshift(`${remote.address}:${remote.port}`)
   const child = spawn('sipp', [...args, '-nostdin', '-timeout', '60', '-timeout_error'], {
     cwd: folder,

@@ -110,10 +110,8 @@ export class UserAgent {
       onStray: (response, source) => this.#onStray(response, source),
     })
     const { user = 'saperly', resolver = null, sessionTimer = SESSION_TIMER } = options
-    this.#core = new Core({
-      ...{ clock, random, timers, sessionTimer },
-      ...{ transport, user, layer, resolver },
-    })
+    const shared = { clock, random, timers, sessionTimer, transport, layer }
+    this.#core = new Core({ ...shared, user, resolver })
   }
 
   /** Where we are reached. */
