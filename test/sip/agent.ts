@@ -4,7 +4,7 @@ import type { CallEvent } from '../../packages/network/src/sip/call-event.ts'
 import type { Hop, Protocol } from '../../packages/network/src/sip/hop.ts'
 import type { IncomingCall } from '../../packages/network/src/sip/incoming-call.ts'
 import { Negotiation } from '../../packages/network/src/sip/negotiation.ts'
-import type { CallOptions } from '../../packages/network/src/sip/outgoing-call.ts'
+import type { CallOptions, OutgoingCall } from '../../packages/network/src/sip/outgoing-call.ts'
 import { DEFAULT_TLS_CLIENT } from '../../packages/network/src/sip/tls.ts'
 import { openTransports } from '../../packages/network/src/sip/transports.ts'
 import type { Transport } from '../../packages/network/src/sip/transport.ts'
@@ -17,6 +17,8 @@ export interface AgentOptions {
   /** The CA that it trusts over TLS. */
   ca?: string
   onCall?: (call: IncomingCall) => void
+  /** Puts a bad line before the transport. */
+  wrap?: (transport: Transport) => Transport
 }
 
 /** A user agent, and what it was reached at. */
@@ -34,12 +36,13 @@ export class Agent {
     const clock = new SystemClock()
     const server = { ...certificate('node'), clientCa: null, minVersion: 'TLSv1.2' } as const
     const client = { ...DEFAULT_TLS_CLIENT, ...certificate('node'), ca }
-    const transport = await openTransports({
+    const sockets = await openTransports({
       bind: { address, port: 0 },
       clock,
       log: silentLog,
       tls: { port: 0, server, client: () => client },
     })
+    const transport = options.wrap?.(sockets) ?? sockets
     const parts = { transport, clock, random: systemRandom, log: silentLog }
     return new Agent(new UserAgent({ ...parts, ...(onCall && { onCall }) }), transport)
   }
@@ -51,14 +54,14 @@ export class Agent {
   /** Places a call, and gives its events when it is over. `onEvent` hears them as they come. */
   call(
     options: Omit<CallOptions, 'from' | 'sdp'> & { sdp?: string | null },
-    onEvent: (event: CallEvent, hangUp: () => void) => void = () => {},
+    onEvent: (event: CallEvent, call: OutgoingCall) => void = () => {},
   ): Promise<CallEvent[]> {
     const from = sipUri('+15555550001', this.ua.address.address, null)
     const events: CallEvent[] = []
     return new Promise((resolve) => {
-      const call = this.ua.call({ from, sdp: offer(), ...options }, (event) => {
+      const call: OutgoingCall = this.ua.call({ from, sdp: offer(), ...options }, (event) => {
         events.push(event)
-        onEvent(event, () => call.hangUp())
+        onEvent(event, call)
         if (event.type === 'ended' || event.type === 'failed') resolve(events)
       })
     })

@@ -35,8 +35,8 @@ describe.skipIf(!havePeer('test/sip/connections.test.ts (SIPp)', sippMissing))(
             via,
             credentials: { username: 'agent', password: 'right' },
           },
-          (event, hangUp) => {
-            if (event.type === 'answered') hangUp()
+          (event, call) => {
+            if (event.type === 'answered') call.hangUp()
           },
         )
         expect(events.at(-1)).toMatchObject({ type: 'ended', by: 'local' })
@@ -66,8 +66,8 @@ describe.skipIf(!havePeer('test/sip/connections.test.ts (baresip)', baresipMissi
       const us = owned(await Agent.open())
       const via = hopOf(peer, protocol)
       const to = `sip:${NUMBER}@${via.address}:${via.port};transport=${protocol.toLowerCase()}`
-      const events = await us.call({ to, via }, (event, hangUp) => {
-        if (event.type === 'answered') hangUp()
+      const events = await us.call({ to, via }, (event, call) => {
+        if (event.type === 'answered') call.hangUp()
       })
       expect(events.at(-1)).toMatchObject({ type: 'ended', by: 'local' })
       await peer.saw('CALL_ESTABLISHED')

@@ -77,8 +77,8 @@ describe.skipIf(!ready)('Kamailio', () => {
         credentials: { ...CREDENTIALS, password },
         fields,
       },
-      (event, hangUp) => {
-        if (event.type === 'answered' && endedBy === 'caller') hangUp()
+      (event, call) => {
+        if (event.type === 'answered' && endedBy === 'caller') call.hangUp()
       },
     )
     if (callee.length > 0) await ended
