@@ -7,7 +7,8 @@ export interface TrunkSettings {
   name: string
   /** A host name, an IPv4 address or an IPv6 address in brackets; `:port` where it isn't the usual one. */
   address: string
-  transport: 'udp' | 'tcp' | 'tls'
+  /** `auto`: as the DNS of the host says (NAPTR and SRV, RFC 3263), UDP for an address. */
+  transport: 'auto' | 'udp' | 'tcp' | 'tls'
   tls?: TrunkTls | null
   username: string | null
   password: string | null

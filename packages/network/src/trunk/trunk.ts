@@ -7,9 +7,10 @@ import type { Credentials } from '../sip/digest.ts'
 import type { Endpoint, Hop, Protocol } from '../sip/hop.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
 import type { Codec } from '../sip/sdp.ts'
+import type { Resolver } from '../sip/resolver.ts'
 import type { UserAgent } from '../sip/user-agent.ts'
 import { TrunkHosts } from './hosts.ts'
-import type { HostsDeps, Resolve } from './hosts.ts'
+import type { HostsDeps } from './hosts.ts'
 import { TrunkLimits } from './limits.ts'
 import { TrunkNames, hostOf } from './names.ts'
 import { Registrar } from './registrar.ts'
@@ -26,7 +27,7 @@ export interface TrunkDeps {
   clock: Clock
   random: Random
   log: HostsDeps['log']
-  resolve: Resolve
+  resolver: Resolver
   /** The address that peers know us by. */
   ours: string
 }
@@ -142,9 +143,11 @@ export class Trunk {
 
   #hostsAt(address: string, deps: TrunkDeps, intervalMs: number): TrunkHosts {
     const { transport, name } = this.#settings
-    const protocol = transport.toUpperCase() as Protocol
-    const serverName = protocol === 'TLS' ? serverNameOf({ ...this.#settings, address }) : null
-    const target = { ...hostOf(address), protocol, serverName }
+    const protocol = transport === 'auto' ? null : (transport.toUpperCase() as Protocol)
+    const secure = protocol === 'TLS'
+    const named = secure || protocol === null
+    const serverName = named ? serverNameOf({ ...this.#settings, address }) : null
+    const target = { ...hostOf(address), protocol, secure, serverName }
     const probe: HostsDeps['probe'] = (hop, onAnswer) =>
       deps.ua.options(this.names.uri, hop, onAnswer)
     return new TrunkHosts({ ...deps, probe }, name, target, intervalMs)
