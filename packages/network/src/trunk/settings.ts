@@ -1,5 +1,6 @@
 // One trunk as the config file has it.
 import type { SrtpMode } from '../sip/sdes.ts'
+import type { ServerAlgorithm } from '../sip/digest-server.ts'
 import type { Codec } from '../sip/sdp.ts'
 
 /** Every address and name of a trunk is checked by the config's schema before it comes here. */
@@ -61,6 +62,8 @@ export interface InboundSettings {
   /** Asked of the caller by digest; null: the address is proof enough. */
   username: string | null
   password: string | null
+  /** What the caller may prove it with; older stacks fail when they are offered more than MD5. */
+  algorithms?: readonly ServerAlgorithm[]
 }
 
 /** Certificates and keys as PEM text. */

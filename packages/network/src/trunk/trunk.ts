@@ -3,6 +3,8 @@ import { assert } from '@saperly/kernel'
 import type { Clock, Random } from '@saperly/kernel'
 import type { Route } from '../leg/route.ts'
 import type { TrunkState } from '../port.ts'
+import { SERVER_ALGORITHMS } from '../sip/digest-server.ts'
+import type { ServerAlgorithm } from '../sip/digest-server.ts'
 import type { Credentials } from '../sip/digest.ts'
 import type { Endpoint, Hop, Protocol } from '../sip/hop.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
@@ -32,6 +34,11 @@ export interface TrunkDeps {
   ours: string
 }
 
+/** What callers are asked for. */
+export interface Callers extends Credentials {
+  algorithms: readonly ServerAlgorithm[]
+}
+
 export class Trunk {
   readonly name: string
   readonly names: TrunkNames
@@ -41,7 +48,7 @@ export class Trunk {
   readonly srtp: SrtpMode
   readonly credentials: Credentials | null
   /** What callers over this trunk must prove to know; null: their address is enough. */
-  readonly callers: Credentials | null
+  readonly callers: Callers | null
   readonly #settings: TrunkSettings
   readonly #failover: ReadonlySet<number>
   readonly #sources: SourceList | null
@@ -57,7 +64,9 @@ export class Trunk {
     this.codecs = settings.codecs
     this.srtp = settings.srtp ?? 'off'
     this.credentials = credentialsOf(settings.username, settings.password, settings.authRealm)
-    this.callers = credentialsOf(inbound?.username ?? null, inbound?.password ?? null, null)
+    const callers = credentialsOf(inbound?.username ?? null, inbound?.password ?? null, null)
+    const algorithms = inbound?.algorithms ?? SERVER_ALGORITHMS
+    this.callers = callers && { ...callers, algorithms }
     this.limits = new TrunkLimits(deps.clock, {
       callsPerSec: settings.callsPerSec ?? null,
       maxCalls: settings.maxCalls ?? null,
