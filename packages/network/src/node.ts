@@ -1,6 +1,7 @@
 // One machine of the phone network: joins signalling, media, trunks and the sandbox behind the network's port.
 import { isIPv6 } from 'node:net'
 import type { Clock, Ids, Log, Random } from '@saperly/kernel'
+import { callerOf } from './leg/caller.ts'
 import { IncomingLeg } from './leg/incoming.ts'
 import type { IncomingRoute } from './leg/incoming.ts'
 import type { Leg, LegParts } from './leg/leg.ts'
@@ -19,7 +20,6 @@ import type {
 } from './port.ts'
 import { SANDBOX_CALL_HEADER } from './sandbox/port.ts'
 import type { Sandbox } from './sandbox/port.ts'
-import { parseNameAddr } from './sip/header.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
 import { openDns } from './sip/dns.ts'
 import type { Dns } from './sip/dns.ts'
@@ -341,15 +341,6 @@ class SipNode implements NetworkNode {
 function mediaOf(trunk: Trunk | null): Pick<IncomingRoute, 'trunk' | 'codecs' | 'srtp'> {
   if (!trunk) return { trunk: null, codecs: ['PCMU', 'PCMA'], srtp: 'off' }
   return { trunk: trunk.name, codecs: trunk.codecs, srtp: trunk.srtp }
-}
-
-/** The asserted identity, else From; `anonymous` when neither names anybody. */
-function callerOf(call: IncomingCall): string {
-  const asserted = call.request.headers
-    .list('p-asserted-identity')
-    .map((value) => numberOf(parseNameAddr(value)?.uri ?? ''))
-    .find((number) => number !== null)
-  return asserted ?? numberOf(call.from.uri) ?? 'anonymous'
 }
 
 /** What a socket that is bound there can reach. */
