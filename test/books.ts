@@ -66,6 +66,16 @@ export class Books {
     return call
   }
 
+  /** Proves that a call which was refused for lack of funds held and cost nothing, and that its owner was told once. */
+  async refused(callId: string): Promise<void> {
+    const call = await this.#api.final(callId)
+    await until(`the webhook of ${callId}`, async () => this.terminal(callId).length > 0)
+    this.#checkWebhook(call)
+    const { body: all } = await this.#api.get('/transactions?limit=1000')
+    expect(all.filter((posting: Posting) => posting.callId === callId)).toEqual([])
+    this.#closed.add(callId)
+  }
+
   /** Proves that nothing is open any more, anywhere, and closes the receiver. */
   async settle(): Promise<void> {
     const network = this.#world.server.network as NetworkNode

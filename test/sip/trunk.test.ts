@@ -78,7 +78,7 @@ async function open(
 function trunk(name: string, address: string, more: Partial<TrunkSettings> = {}): TrunkSettings {
   return {
     ...{ name, address, transport: 'udp', username: null, password: null },
-    ...{ prefixes: ['+'], codecs: ['PCMU'] },
+    ...{ prefixes: ['+'], codecs: ['PCMU', 'PCMA'] },
     ...more,
   }
 }
@@ -218,7 +218,11 @@ describe.skipIf(!haveKamailio)('Kamailio as the carrier of a trunk', () => {
 })
 
 describe.skipIf(!haveBaresip)('baresip calls in over a trunk with digest', () => {
-  const inbound = { sources: [`${ADDRESS}/32`], username: 'peer', password: 'open sesame' }
+  // This baresip knows MD5 only, and gives up where another algorithm is offered as well.
+  const inbound = {
+    ...{ sources: [`${ADDRESS}/32`], username: 'peer', password: 'opensesame' },
+    algorithms: ['MD5'] as const,
+  }
 
   async function callIn(password: string): Promise<{ peer: Baresip; opened: Opened }> {
     const peer = await Baresip.start({
@@ -233,7 +237,7 @@ describe.skipIf(!haveBaresip)('baresip calls in over a trunk with digest', () =>
   }
 
   it('and is let in with the password', async () => {
-    const { peer, opened } = await callIn('open sesame')
+    const { peer, opened } = await callIn('opensesame')
     const { node, events, until } = opened
     const incoming = await until(() => events.find((event) => event.type === 'incoming'))
     expect(incoming).toMatchObject({ trunk: 'pbx', from: NUMBER, to: OURS })
@@ -246,7 +250,7 @@ describe.skipIf(!haveBaresip)('baresip calls in over a trunk with digest', () =>
   })
 
   it('and is refused without it, unheard of', async () => {
-    const { peer, opened } = await callIn('open barley')
+    const { peer, opened } = await callIn('openbarley')
     await peer.saw('CALL_CLOSED')
     expect(opened.events).toEqual([])
     expect(opened.node.counts.legs).toBe(0)

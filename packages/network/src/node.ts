@@ -1,5 +1,7 @@
 // One machine of the phone network: joins signalling, media, trunks and the sandbox behind the network's port.
+import { isIPv6 } from 'node:net'
 import type { Clock, Ids, Log, Random } from '@saperly/kernel'
+import { callerOf } from './leg/caller.ts'
 import { IncomingLeg } from './leg/incoming.ts'
 import type { IncomingRoute } from './leg/incoming.ts'
 import type { Leg, LegParts } from './leg/leg.ts'
@@ -18,16 +20,17 @@ import type {
 } from './port.ts'
 import { SANDBOX_CALL_HEADER } from './sandbox/port.ts'
 import type { Sandbox } from './sandbox/port.ts'
-import { parseNameAddr } from './sip/header.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
+import { openDns } from './sip/dns.ts'
+import type { Dns } from './sip/dns.ts'
 import { udpHop } from './sip/hop.ts'
 import type { SipTimers } from './sip/machine.ts'
+import { Resolver } from './sip/resolver.ts'
 import type { TlsServerSettings } from './sip/tls.ts'
 import { openTransports } from './sip/transports.ts'
 import type { Endpoint, Transport } from './sip/transport.ts'
 import { bareHost, numberOf, parseUri, sipUri } from './sip/uri.ts'
 import { UserAgent } from './sip/user-agent.ts'
-import type { Resolve } from './trunk/hosts.ts'
 import type { TrunkSettings } from './trunk/settings.ts'
 import type { Trunk } from './trunk/trunk.ts'
 import { tlsClients } from './trunk/tls.ts'
@@ -42,6 +45,8 @@ const MAX_EXPECTED = 1_000
 /** When a caller who was refused because everything is busy may try again, seconds. */
 const RETRY_AFTER_SEC = 10
 const CLOSE_POLL_MS = 10
+/** In the order in which we like to speak them, where a carrier leaves the choice. */
+const PROTOCOLS = ['TLS', 'TCP', 'UDP'] as const
 
 export interface NodeOptions {
   clock: Clock
@@ -62,8 +67,8 @@ export interface NodeOptions {
   sandbox: Sandbox | null
   voices: readonly Voice[]
   recognizer: 'phrases' | 'free'
-  /** Finds the hosts of trunks that have a name; without it only literal addresses are found. */
-  resolve?: Resolve
+  /** Instead of the system's DNS. */
+  dns?: Dns
   /** Instead of sockets of its own, for simulation. */
   transport?: Transport
 }
@@ -112,8 +117,14 @@ class SipNode implements NetworkNode {
     const { clock, random, log, media: plane } = options
     this.#options = options
     this.recognizer = options.recognizer
+    const resolver = new Resolver({
+      ...{ dns: options.dns ?? openDns(clock), clock, random },
+      protocols: PROTOCOLS.filter((protocol) => transport.at(protocol) !== null),
+      families: familiesOf(options.sip.address),
+    })
     this.#ua = new UserAgent({
       transport,
+      resolver,
       clock,
       random,
       log,
@@ -129,8 +140,7 @@ class SipNode implements NetworkNode {
       onCall: (call) => this.#onCall(call),
     })
     const ours = options.sip.publicAddress ?? options.sip.address
-    const resolve: Resolve = options.resolve ?? ((_, onHops) => onHops([]))
-    this.#trunks = new Trunks(options.trunks, { clock, random, log, ua: this.#ua, resolve, ours })
+    this.#trunks = new Trunks(options.trunks, { clock, random, log, ua: this.#ua, resolver, ours })
     this.#parts = {
       clock,
       random,
@@ -337,11 +347,8 @@ function mediaOf(trunk: Trunk | null): Pick<IncomingRoute, 'trunk' | 'codecs' | 
   return { trunk: trunk.name, codecs: trunk.codecs, srtp: trunk.srtp }
 }
 
-/** The asserted identity, else From; `anonymous` when neither names anybody. */
-function callerOf(call: IncomingCall): string {
-  const asserted = call.request.headers
-    .list('p-asserted-identity')
-    .map((value) => numberOf(parseNameAddr(value)?.uri ?? ''))
-    .find((number) => number !== null)
-  return asserted ?? numberOf(call.from.uri) ?? 'anonymous'
+/** What a socket that is bound there can reach. */
+function familiesOf(address: string): readonly (4 | 6)[] {
+  if (isIPv6(address)) return address === '::' ? [4, 6] : [6]
+  return [4]
 }

@@ -1,5 +1,5 @@
 // A node in a simulated network, for tests: its carriers and phones are our own user agents, its media carries nothing.
-import { Ids, SimClock, assert, seededRandom, silentLog } from '@saperly/kernel'
+import { Ids, SimClock, assert, ok, seededRandom, silentLog } from '@saperly/kernel'
 import type { Clock } from '@saperly/kernel'
 import type { PlaneLoad } from './media/load.ts'
 import type { MediaCommand, MediaEvent, MediaPlane } from './media/port.ts'
@@ -7,6 +7,7 @@ import { createNode } from './node.ts'
 import type { NetworkNode, NodeOptions } from './node.ts'
 import type { NetworkCommand, NetworkEvent, TalkOptions } from './port.ts'
 import type { Sandbox, SandboxCall } from './sandbox/port.ts'
+import type { Dns } from './sip/dns.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
 import { Negotiation } from './sip/negotiation.ts'
 import { SimNetwork } from './sip/sim-network.ts'
@@ -108,6 +109,22 @@ export function trunk(
   }
 }
 
+/** A DNS that knows these services, each host with a priority after the one before it, and nothing else. */
+export function scriptedDns(services: Readonly<Record<string, readonly Endpoint[]>>): Dns {
+  return {
+    naptr: () => Promise.resolve(ok([])),
+    addresses: () => Promise.resolve(ok([])),
+    srv: (name) =>
+      Promise.resolve(
+        ok(
+          (services[name] ?? []).map(({ address, port }, priority) => ({
+            ...{ priority, weight: 1, port, target: address },
+          })),
+        ),
+      ),
+  }
+}
+
 /** `drops` says which datagrams get lost. */
 export async function world(
   trunks: readonly TrunkSettings[] = [],
@@ -137,6 +154,7 @@ export async function world(
     voices: [],
     recognizer: 'phrases',
     transport: network.open(NODE),
+    dns: scriptedDns({}),
     ...more,
   })
   const events: NetworkEvent[] = []

@@ -29,7 +29,10 @@ describe('a trunk', () => {
         ...trunk(),
         transport: 'udp',
         ...{ tls: null, username: null, password: null, authRealm: null, register: null },
-        inbound: { sources: null, username: null, password: null },
+        inbound: {
+          ...{ sources: null, username: null, password: null },
+          algorithms: ['SHA-256', 'MD5'],
+        },
         ...{ callsPerSec: null, maxCalls: null, optionsIntervalSec: 30 },
         ...{
           srtp: 'off',

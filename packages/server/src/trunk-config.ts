@@ -77,6 +77,11 @@ const inboundSchema = z.strictObject({
     .default(null),
   username: secret.nullable().default(null),
   password: secret.nullable().default(null),
+  algorithms: z
+    .array(z.enum(['SHA-256', 'MD5']))
+    .min(1)
+    .max(2)
+    .default(['SHA-256', 'MD5']),
 })
 
 const failoverCode = z
@@ -90,7 +95,7 @@ export const trunkSchema = z
   .strictObject({
     name: z.string().regex(/^[a-z0-9-]{1,40}$/, 'must be lower-case letters, digits and -'),
     address: host,
-    transport: z.enum(['udp', 'tcp', 'tls']).default('udp'),
+    transport: z.enum(['auto', 'udp', 'tcp', 'tls']).default('udp'),
     tls: tlsSchema.nullable().default(null),
     username: secret.nullable().default(null),
     password: secret.nullable().default(null),
@@ -147,21 +152,27 @@ export const trunkSchema = z
 export type TrunkFile = z.output<typeof trunkSchema>
 type Tls = z.output<typeof tlsSchema>
 
+interface Conflicting {
+  address: string
+  transport: string
+  username: string | null
+  password: string | null
+  tls: Tls | null
+  register: z.output<typeof registerSchema> | null
+  inbound: z.output<typeof inboundSchema>
+}
+
 /** What can't be true at the same time, as path and message. */
-function conflictsOf(
-  trunk: {
-    [K in 'username' | 'password']: string | null
-  } & {
-    transport: string
-    tls: Tls | null
-    register: z.output<typeof registerSchema> | null
-    inbound: z.output<typeof inboundSchema>
-  },
-): [path: string, message: string][] {
-  const { username, password, transport, tls, register, inbound } = trunk
+function conflictsOf(trunk: Conflicting): [path: string, message: string][] {
+  const { username, password, address, transport, tls, register, inbound } = trunk
   const found: [string, string][] = []
   if (password !== null && username === null) found.push(['username', 'must stand beside password'])
-  if (tls && transport !== 'tls') found.push(['tls', 'is only for transport tls'])
+  if (tls && transport !== 'tls' && transport !== 'auto') {
+    found.push(['tls', 'is only for transport tls or auto'])
+  }
+  if (tls && tls.serverName === null && address.startsWith('[')) {
+    found.push(['tls.serverName', 'must be given where the address is IPv6'])
+  }
   if (tls && (tls.certificate === null) !== (tls.key === null)) {
     found.push(['tls.key', 'certificate and key go together'])
   }
@@ -236,7 +247,7 @@ export function faultsAmong(trunks: readonly TrunkFile[]): string[] {
   trunks.forEach(({ name, address, transport, tls }, i) => {
     if (names.has(name)) faults.push(`trunks.${i}.name: is taken by a trunk before it`)
     names.add(name)
-    if (transport !== 'tls') return
+    if (transport !== 'tls' && transport !== 'auto') return
     // A TLS connection is made by the name of the peer, whichever trunk asks for it.
     const peer = (tls?.serverName ?? address.replace(/:\d+$/, '')).toLowerCase()
     const settings = JSON.stringify({ ...tls, serverName: null })

@@ -64,6 +64,14 @@ describe('the digest of a server', () => {
     expect(server.userOf(answer(other))).toBe('pear')
   })
 
+  it('takes only what was asked for', () => {
+    const { server, answer } = setUp()
+    const request = answer(GOOD, invite(), invite(), HERE, 'MD5')
+    expect(server.check(request, HERE, GOOD, ['MD5'])).toBe('right')
+    expect(server.check(request, HERE, GOOD, ['SHA-256'])).toBe('wrong')
+    expect(server.challenge(request, HERE, false, ['MD5'])).toHaveLength(1)
+  })
+
   it('a nonce that has aged is stale when the credentials are right, and only then', async () => {
     const { clock, server, answer } = setUp()
     const right = answer(GOOD)

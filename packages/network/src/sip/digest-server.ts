@@ -19,7 +19,9 @@ export const NONCE_LIFE_MS = 60_000
  */
 export type Verdict = 'right' | 'stale' | 'wrong' | 'absent'
 
-const OFFERED: readonly Algorithm[] = ['SHA-256', 'MD5']
+/** What may be asked for, the stronger one first (RFC 8760 section 2.4). */
+export const SERVER_ALGORITHMS = ['SHA-256', 'MD5'] as const
+export type ServerAlgorithm = (typeof SERVER_ALGORITHMS)[number]
 const KEY_BYTES = 32
 /** Authorization fields of one request that are looked at. */
 const MAX_AUTHORIZATIONS = 8
@@ -42,10 +44,15 @@ export class DigestServer {
     this.#key = random.bytes(KEY_BYTES)
   }
 
-  /** The challenges of a 401, the stronger one first (RFC 8760 section 2.4). */
-  challenge(request: SipRequest, address: string, stale: boolean): Field[] {
+  /** The challenges of a 401, one for each algorithm. */
+  challenge(
+    request: SipRequest,
+    address: string,
+    stale: boolean,
+    algorithms: readonly ServerAlgorithm[] = SERVER_ALGORITHMS,
+  ): Field[] {
     const nonce = this.#nonce(Math.floor(this.#clock.monotonicMs()), request, address)
-    return OFFERED.map((algorithm) => [
+    return algorithms.map((algorithm) => [
       'www-authenticate',
       `Digest realm=${quote(this.realm)}, nonce="${nonce}", qop="auth", algorithm=${algorithm}${stale ? ', stale=true' : ''}`,
     ])
@@ -56,11 +63,19 @@ export class DigestServer {
     return this.#credentialsOf(request)?.get('username') ?? null
   }
 
-  check(request: SipRequest, address: string, credentials: Credentials): Verdict {
+  /** `algorithms`: those that were asked for; others prove nothing. */
+  check(
+    request: SipRequest,
+    address: string,
+    credentials: Credentials,
+    algorithms: readonly ServerAlgorithm[] = SERVER_ALGORITHMS,
+  ): Verdict {
     const given = this.#credentialsOf(request)
     if (!given) return 'absent'
     if (!rightUser(given, credentials) || !rightTarget(given, request)) return 'wrong'
-    if (!rightResponse(given, request.method, credentials, this.realm)) return 'wrong'
+    const named = (given.get('algorithm') ?? 'MD5').toUpperCase()
+    const algorithm = algorithms.find((asked) => asked === named)
+    if (!algorithm || !rightResponse(given, algorithm, request.method, credentials)) return 'wrong'
     return this.#isFresh(given.get('nonce')!, request, address) ? 'right' : 'stale'
   }
 
@@ -105,19 +120,13 @@ function rightTarget(given: Params, request: SipRequest): boolean {
 
 function rightResponse(
   given: Params,
+  algorithm: Algorithm,
   method: string,
   credentials: Credentials,
-  realm: string,
 ): boolean {
-  const named = (given.get('algorithm') ?? 'MD5').toUpperCase()
-  const algorithm = OFFERED.find((offered) => offered === named)
-  const [nonce, uri, cnonce, nc] = [
-    given.get('nonce'),
-    given.get('uri'),
-    given.get('cnonce'),
-    given.get('nc'),
-  ]
-  if (!algorithm || nonce === undefined || uri === undefined) return false
+  const [realm, nonce, uri] = [given.get('realm'), given.get('nonce'), given.get('uri')]
+  const [cnonce, nc] = [given.get('cnonce'), given.get('nc')]
+  if (realm === undefined || nonce === undefined || uri === undefined) return false
   // Without qop nothing binds the answer to its own count, so that old form is not taken.
   if (given.get('qop') !== 'auth' || cnonce === undefined || !/^[0-9a-f]{8}$/.test(nc ?? '')) {
     return false

@@ -2,8 +2,9 @@
 import { isIP } from 'node:net'
 import type { Clock, Log, Random } from '@saperly/kernel'
 import { DEFAULT_PORTS, formatHop } from '../sip/hop.ts'
-import type { Endpoint, Hop, Protocol } from '../sip/hop.ts'
+import type { Endpoint, Hop } from '../sip/hop.ts'
 import { Timers } from '../sip/machine.ts'
+import type { Resolver, Target } from '../sip/resolver.ts'
 import { HopHealth } from './health.ts'
 import { SourceList } from './sources.ts'
 
@@ -12,24 +13,11 @@ export const MAX_HOPS = 8
 /** How often a name is looked up even when nobody calls, so that calls from new addresses get in, milliseconds. */
 export const LOOK_UP_INTERVAL_MS = 60_000
 
-/** What is to be found. */
-export interface Target {
-  /** A name or a literal address. */
-  host: string
-  port: number | null
-  protocol: Protocol
-  /** TLS: what the certificate must show; null: the host, where it is a name. */
-  serverName: string | null
-}
-
-/** Finds the hops of a name, best first (RFC 3263); none when it can't be found. Called back once, now or later. */
-export type Resolve = (target: Target, onHops: (hops: readonly Hop[]) => void) => void
-
 export interface HostsDeps {
   clock: Clock
   random: Random
   log: Log
-  resolve: Resolve
+  resolver: Resolver
   /** Asks a hop whether it is alive: the code of its final response, or null. */
   probe: (hop: Hop, onAnswer: (sipCode: number | null) => void) => void
 }
@@ -73,10 +61,7 @@ export class TrunkHosts {
   find(onHops: (hops: readonly Hop[]) => void): void {
     if (this.#state === 'closed') return onHops([])
     if (isIP(this.#target.host) !== 0) return onHops(this.#ordered())
-    this.#deps.resolve(this.#target, (hops) => {
-      this.#take(hops)
-      onHops(this.#ordered())
-    })
+    this.#resolve(() => onHops(this.#ordered()))
   }
 
   /**
@@ -104,15 +89,27 @@ export class TrunkHosts {
   #look(): void {
     const { host } = this.#target
     if (isIP(host) !== 0) return this.#take([this.#literal(host)])
-    this.#deps.resolve(this.#target, (hops) => {
-      this.#take(hops)
+    this.#resolve(() => {
       if (this.#state !== 'open') return
       this.#timers.start('look', LOOK_UP_INTERVAL_MS, () => this.#look())
     })
   }
 
+  /** A name that can't be found any more keeps the hops that it had. */
+  #resolve(onResolved: () => void): void {
+    void this.#deps.resolver.resolve(this.#target).then((found) => {
+      if (found.ok) this.#take(found.value)
+      else {
+        const { host } = this.#target
+        this.#deps.log.warn('trunk.not_found', { trunk: this.#trunk, host, why: found.failure })
+      }
+      onResolved()
+    })
+  }
+
   #literal(address: string): Hop {
-    const { port, protocol, serverName } = this.#target
+    const { port, serverName } = this.#target
+    const protocol = this.#target.protocol ?? 'UDP'
     return { address, port: port ?? DEFAULT_PORTS[protocol], protocol, serverName }
   }
 
@@ -122,13 +119,8 @@ export class TrunkHosts {
     return [...alive, ...dead].map(({ hop }) => hop)
   }
 
-  /** A name that can't be found any more keeps the hops that it had. */
   #take(hops: readonly Hop[]): void {
     if (this.#state !== 'open') return
-    if (hops.length === 0) {
-      this.#deps.log.warn('trunk.not_found', { trunk: this.#trunk, host: this.#target.host })
-      return
-    }
     const before = new Map(this.#known.map((known) => [formatHop(known.hop), known]))
     this.#known = hops
       .slice(0, MAX_HOPS)

@@ -7,7 +7,7 @@ import { udpHop } from '../sip/hop.ts'
 import { Headers } from '../sip/headers.ts'
 import { parseMessage, serialise } from '../sip/message.ts'
 import type { SipRequest, SipResponse } from '../sip/message.ts'
-import { CARRIER_A, CARRIER_B, NODE, trunk, world } from '../testing-node.ts'
+import { CARRIER_A, CARRIER_B, NODE, scriptedDns, trunk, world } from '../testing-node.ts'
 import type { World } from '../testing-node.ts'
 import { readAnswer } from './registrar.ts'
 
@@ -133,10 +133,7 @@ describe('a trunk that registers', () => {
   it('goes on to the next host of its registrar when one is silent', async () => {
     const named = { ...settings, register: { ...register, registrar: 'reg.example.com' } }
     const w = await world([trunk('pbx', CARRIER_A, named)], undefined, {
-      resolve: ({ host }, onHops) =>
-        queueMicrotask(() =>
-          onHops(host === 'reg.example.com' ? [CARRIER_A, CARRIER_B].map(udpHop) : []),
-        ),
+      dns: scriptedDns({ '_sip._udp.reg.example.com': [CARRIER_A, CARRIER_B] }),
     })
     const seen = registrarAt(w, CARRIER_B)
     await w.clock.advance(40_000)

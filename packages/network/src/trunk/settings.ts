@@ -1,5 +1,6 @@
 // One trunk as the config file has it.
 import type { SrtpMode } from '../sip/sdes.ts'
+import type { ServerAlgorithm } from '../sip/digest-server.ts'
 import type { Codec } from '../sip/sdp.ts'
 
 /** Every address and name of a trunk is checked by the config's schema before it comes here. */
@@ -7,7 +8,8 @@ export interface TrunkSettings {
   name: string
   /** A host name, an IPv4 address or an IPv6 address in brackets; `:port` where it isn't the usual one. */
   address: string
-  transport: 'udp' | 'tcp' | 'tls'
+  /** `auto`: as the DNS of the host says (NAPTR and SRV, RFC 3263), UDP for an address. */
+  transport: 'auto' | 'udp' | 'tcp' | 'tls'
   tls?: TrunkTls | null
   username: string | null
   password: string | null
@@ -60,6 +62,8 @@ export interface InboundSettings {
   /** Asked of the caller by digest; null: the address is proof enough. */
   username: string | null
   password: string | null
+  /** What the caller may prove it with; older stacks fail when they are offered more than MD5. */
+  algorithms?: readonly ServerAlgorithm[]
 }
 
 /** Certificates and keys as PEM text. */

@@ -3,13 +3,16 @@ import { assert } from '@saperly/kernel'
 import type { Clock, Random } from '@saperly/kernel'
 import type { Route } from '../leg/route.ts'
 import type { TrunkState } from '../port.ts'
+import { SERVER_ALGORITHMS } from '../sip/digest-server.ts'
+import type { ServerAlgorithm } from '../sip/digest-server.ts'
 import type { Credentials } from '../sip/digest.ts'
 import type { Endpoint, Hop, Protocol } from '../sip/hop.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
 import type { Codec } from '../sip/sdp.ts'
+import type { Resolver } from '../sip/resolver.ts'
 import type { UserAgent } from '../sip/user-agent.ts'
 import { TrunkHosts } from './hosts.ts'
-import type { HostsDeps, Resolve } from './hosts.ts'
+import type { HostsDeps } from './hosts.ts'
 import { TrunkLimits } from './limits.ts'
 import { TrunkNames, hostOf } from './names.ts'
 import { Registrar } from './registrar.ts'
@@ -26,9 +29,14 @@ export interface TrunkDeps {
   clock: Clock
   random: Random
   log: HostsDeps['log']
-  resolve: Resolve
+  resolver: Resolver
   /** The address that peers know us by. */
   ours: string
+}
+
+/** What callers are asked for. */
+export interface Callers extends Credentials {
+  algorithms: readonly ServerAlgorithm[]
 }
 
 export class Trunk {
@@ -40,7 +48,7 @@ export class Trunk {
   readonly srtp: SrtpMode
   readonly credentials: Credentials | null
   /** What callers over this trunk must prove to know; null: their address is enough. */
-  readonly callers: Credentials | null
+  readonly callers: Callers | null
   readonly #settings: TrunkSettings
   readonly #failover: ReadonlySet<number>
   readonly #sources: SourceList | null
@@ -56,7 +64,9 @@ export class Trunk {
     this.codecs = settings.codecs
     this.srtp = settings.srtp ?? 'off'
     this.credentials = credentialsOf(settings.username, settings.password, settings.authRealm)
-    this.callers = credentialsOf(inbound?.username ?? null, inbound?.password ?? null, null)
+    const callers = credentialsOf(inbound?.username ?? null, inbound?.password ?? null, null)
+    const algorithms = inbound?.algorithms ?? SERVER_ALGORITHMS
+    this.callers = callers && { ...callers, algorithms }
     this.limits = new TrunkLimits(deps.clock, {
       callsPerSec: settings.callsPerSec ?? null,
       maxCalls: settings.maxCalls ?? null,
@@ -142,9 +152,11 @@ export class Trunk {
 
   #hostsAt(address: string, deps: TrunkDeps, intervalMs: number): TrunkHosts {
     const { transport, name } = this.#settings
-    const protocol = transport.toUpperCase() as Protocol
-    const serverName = protocol === 'TLS' ? serverNameOf({ ...this.#settings, address }) : null
-    const target = { ...hostOf(address), protocol, serverName }
+    const protocol = transport === 'auto' ? null : (transport.toUpperCase() as Protocol)
+    const secure = protocol === 'TLS'
+    const named = secure || protocol === null
+    const serverName = named ? serverNameOf({ ...this.#settings, address }) : null
+    const target = { ...hostOf(address), protocol, secure, serverName }
     const probe: HostsDeps['probe'] = (hop, onAnswer) =>
       deps.ua.options(this.names.uri, hop, onAnswer)
     return new TrunkHosts({ ...deps, probe }, name, target, intervalMs)

@@ -75,13 +75,15 @@ export class Trunks {
   guard(request: SipRequest, source: Hop): Refusal | null {
     const trunk = this.originOf(request, source)
     if (!trunk?.callers) return null
-    const verdict = this.#digest.check(request, source.address, trunk.callers)
+    const { algorithms } = trunk.callers
+    const verdict = this.#digest.check(request, source.address, trunk.callers, algorithms)
     if (verdict === 'right') return null
     if (verdict === 'wrong') {
       this.#log.warn('trunk.caller_refused', { trunk: trunk.name, source: source.address })
       return { status: 403, fields: [] }
     }
-    const fields = this.#digest.challenge(request, source.address, verdict === 'stale')
+    const stale = verdict === 'stale'
+    const fields = this.#digest.challenge(request, source.address, stale, algorithms)
     return { status: 401, fields }
   }
 

@@ -1,5 +1,5 @@
 // One step of a call's life: new state, event, audit, webhook and implied consent in one transaction, effects after it.
-import { assert } from '@saperly/kernel'
+import { assert, isE164 } from '@saperly/kernel'
 import { recordConsent } from '../consent/consent.ts'
 import { audit } from '../consent/trail.ts'
 import type { CallPatch, CallRow, Tables } from '../store/port.ts'
@@ -57,7 +57,8 @@ async function connected(deps: CallDeps, tables: Tables, call: CallRow): Promise
     at,
     nextId: () => ids.next('dlv'),
   })
-  if (direction === 'outbound') return
+  // A caller who hides the number can't be called back, and others who hide theirs are not the same peer.
+  if (direction === 'outbound' || !isE164(from)) return
   await recordConsent(tables, ids, {
     tenant,
     numberId,
