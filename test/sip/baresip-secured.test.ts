@@ -34,7 +34,7 @@ const closers: (() => Promise<void>)[] = []
 
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close()
-  expect(clock.pending()).toBe(0)
+  assert(clock.pending() === 0, 'a timer was left behind')
 })
 
 interface World {
