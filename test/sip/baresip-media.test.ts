@@ -14,7 +14,7 @@ import { udpHop } from '../../packages/network/src/sip/hop.ts'
 import { openUdp } from '../../packages/network/src/sip/transport.ts'
 import { UserAgent } from '../../packages/network/src/sip/user-agent.ts'
 import type { Talk } from '../../packages/network/src/talk/port.ts'
-import { Baresip, baresipMissing, shareAt } from './baresip.ts'
+import { Baresip, baresipMissing, purity } from './baresip.ts'
 import type { BaresipOptions } from './baresip.ts'
 import { havePeer } from '../peers.ts'
 
@@ -24,8 +24,6 @@ const OUR_TONE_HZ = 1000
 const THEIR_TONE_HZ = 440
 /** Heard sound that is enough for a verdict: two seconds. */
 const ENOUGH_FRAMES = 100
-/** Loud pieces of 50 ms that a recording must have: one second. */
-const ENOUGH_PIECES = 20
 const POLL_MS = 20
 const ready = havePeer('test/sip/baresip-media.test.ts', baresipMissing)
 
@@ -193,20 +191,6 @@ class Line {
     await rm(this.#folder, { recursive: true, force: true })
     assert(this.clock.pending() === 0, 'a timer was left behind')
   }
-}
-
-/**
- * How pure the tone is in the middle one of all pieces of 50 ms, 0-1. By pieces, because a starved machine makes gaps, and
- * each gap moves the phase; a wrong codec, key or packet time spoils every piece.
- */
-function purity(samples: Int16Array, hertz: number, rate: number): number {
-  const length = rate / 20
-  const pieces = Array.from({ length: Math.floor(samples.length / length) }, (_, i) =>
-    samples.subarray(i * length, (i + 1) * length),
-  )
-  const loud = pieces.filter((piece) => piece.some((sample) => Math.abs(sample) > 2000))
-  const shares = loud.map((piece) => shareAt(piece, hertz, rate)).toSorted((x, y) => x - y)
-  return shares.length < ENOUGH_PIECES ? 0 : shares[shares.length >> 1]!
 }
 
 const SRTP = { modules: ['srtp'], parameters: ['mediaenc=srtp-mand'] }

@@ -16,6 +16,8 @@ const ADDRESS = '127.0.0.1'
 const READY_LIMIT_MS = 20_000
 const POLL_MS = 50
 const RATE = 8000
+/** Loud pieces of 50 ms that a recording must have: one second. */
+const ENOUGH_PIECES = 20
 
 /** Why baresip can't be used here, or null when it can. */
 export const baresipMissing: string | null =
@@ -251,6 +253,20 @@ export function shareAt(samples: Int16Array, hertz: number, rate: number = RATE)
   }
   const power = before * before + last * last - turn * before * last
   return energy === 0 ? 0 : (2 * power) / (samples.length * energy)
+}
+
+/**
+ * How pure the tone is in the middle one of all pieces of 50 ms, 0-1. By pieces, because a starved machine makes gaps, and
+ * each gap moves the phase; a wrong codec, key or packet time spoils every piece.
+ */
+export function purity(samples: Int16Array, hertz: number, rate: number = RATE): number {
+  const length = rate / 20
+  const pieces = Array.from({ length: Math.floor(samples.length / length) }, (_, i) =>
+    samples.subarray(i * length, (i + 1) * length),
+  )
+  const loud = pieces.filter((piece) => piece.some((sample) => Math.abs(sample) > 2000))
+  const shares = loud.map((piece) => shareAt(piece, hertz, rate)).toSorted((x, y) => x - y)
+  return shares.length < ENOUGH_PIECES ? 0 : shares[shares.length >> 1]!
 }
 
 async function freeUdpPort(): Promise<number> {

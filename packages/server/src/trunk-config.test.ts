@@ -47,6 +47,14 @@ describe('a trunk', () => {
     ])
   })
 
+  it('names each of its codecs once, among those that there are', () => {
+    const codecs = ['opus', 'G722', 'PCMA', 'PCMU']
+    expect(read([trunk({ codecs })]).trunks).toMatchObject([{ codecs }])
+    for (const wrong of [[], ['PCMU', 'PCMU'], ['G729'], ['OPUS']]) {
+      expect(read([trunk({ codecs: wrong })]).faults).toHaveLength(1)
+    }
+  })
+
   it.each([
     ...['sip.example.com', 'sip.example.com:5080', '192.0.2.1:5070', '[2001:db8::1]', '[::1]:5062'],
   ])('may be at %s', (address) => expect(read([trunk({ address })]).faults).toEqual([]))

@@ -110,9 +110,10 @@ export const trunkSchema = z
       .default(30),
     srtp: z.enum(['off', 'optional', 'required']).default('off'),
     codecs: z
-      .array(z.enum(['PCMU', 'PCMA']))
+      .array(z.enum(['PCMU', 'PCMA', 'G722', 'opus']))
       .min(1)
-      .max(2)
+      .max(4)
+      .refine((named) => new Set(named).size === named.length, 'must not name a codec twice')
       .default(['PCMU', 'PCMA']),
     headers: z
       .record(
