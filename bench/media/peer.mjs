@@ -4,7 +4,7 @@ import { createSocket } from 'node:dgram'
 import { vowel } from './sound.mjs'
 
 const FRAME_MS = 20
-const SLOTS = 4
+const SLOTS = 20
 const HEADER_BYTES = 12
 /** One second of voice, one of silence, over and over. */
 const FRAMES = 100

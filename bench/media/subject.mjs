@@ -9,7 +9,7 @@ import { talkFactory } from '../../packages/network/dist/media/talk-factory.js'
 import { warmUp } from '../../packages/network/dist/media/warm-up.js'
 import { systemUdp } from '../../packages/network/dist/rtp/udp.js'
 
-const SPEECH_SECONDS = 20
+const SPEECH_SECONDS = 4
 const clock = new SystemClock()
 const pcm = Int16Array.from({ length: SPEECH_SECONDS * 8000 }, (_, i) =>
   Math.round(6000 * Math.sin(i / 3) * Math.sin(i / 700)),
@@ -60,6 +60,13 @@ function resampled(create) {
   }
 }
 
+const bell = new Int32Array(new SharedArrayBuffer(4))
+let restedMs = 0
+const rest = (ms) => {
+  const beganMs = performance.now()
+  Atomics.wait(bell, 0, 0, ms)
+  restedMs += performance.now() - beganMs
+}
 let host = null
 let legs = 0
 const opened = []
@@ -106,6 +113,7 @@ function open(message) {
       udp: systemUdp,
       speech,
       createTalk: message.resampling ? resampled(talk) : talk,
+      ...(message.rest === false ? {} : { rest }),
       emit: (event) => queueMicrotask(() => onEvent(event, message)),
     },
   )
@@ -132,9 +140,11 @@ process.on('message', (message) => {
   if (message.type === 'open') open(message)
   else if (message.type === 'measure') {
     const { user, system } = process.cpuUsage()
-    const { utilization } = performance.eventLoopUtilization(loopBefore)
+    const { active, idle } = performance.eventLoopUtilization(loopBefore)
     loopBefore = performance.eventLoopUtilization()
-    process.send({ type: 'measured', cpuMs: (user + system) / 1000, load: host.load(utilization) })
+    const load = host.load(Math.max(0, active - restedMs) / (active + idle))
+    restedMs = 0
+    process.send({ type: 'measured', cpuMs: (user + system) / 1000, load })
   } else if (message.type === 'stop') {
     void host.close().then(() => process.disconnect())
   }
