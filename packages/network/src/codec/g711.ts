@@ -1,4 +1,5 @@
 // G.711 (ITU-T): both laws by table, 16-bit linear PCM on the other side.
+import { FRAME_SAMPLES, silentFrame } from '../rtp/frame.ts'
 
 export type Law = 'PCMU' | 'PCMA'
 
@@ -20,7 +21,8 @@ const TABLES: Record<Law, Tables> = {
 /** Samples of `payload`, one per byte. */
 export function decodeG711(law: Law, payload: Uint8Array): Int16Array {
   const { decode } = TABLES[law]
-  const pcm = new Int16Array(payload.length)
+  const { length } = payload
+  const pcm = length === FRAME_SAMPLES ? silentFrame() : new Int16Array(length)
   for (let i = 0; i < payload.length; i++) pcm[i] = decode[payload[i]!]!
   return pcm
 }

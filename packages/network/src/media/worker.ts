@@ -27,6 +27,10 @@ warmUp(clock, systemRandom)
 const LOAD_INTERVAL_MS = 1000
 let loadTimer: Timer | null = null
 let loopBefore = performance.eventLoopUtilization()
+/** Milliseconds that the thread slept on purpose since the load was last told. */
+let restedMs = 0
+/** Nobody ever rings it: it is what the thread sleeps at. */
+const bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
 
 /** Exists from the first message on, which brings the way to the speech worker. */
 let running: { speech: SpeechLink; host: MediaHost } | null = null
@@ -40,16 +44,27 @@ function start(speech: SpeechLink): { speech: SpeechLink; host: MediaHost } {
     speech,
     createTalk: talkFactory(data.engine),
     emit: (event) => post({ type: 'event', event }),
+    rest,
   })
   loadTimer = clock.schedule(LOAD_INTERVAL_MS, () => reportLoad(host))
   return { speech, host }
 }
 
+/** Sleeps, event loop and all; what arrives meanwhile is read together afterwards. */
+function rest(ms: number): void {
+  const beganMs = clock.monotonicMs()
+  Atomics.wait(bell, 0, 0, ms)
+  restedMs += clock.monotonicMs() - beganMs
+}
+
 function reportLoad(host: MediaHost): void {
   const loop = performance.eventLoopUtilization()
-  const { utilization } = performance.eventLoopUtilization(loop, loopBefore)
+  const { active, idle } = performance.eventLoopUtilization(loop, loopBefore)
   loopBefore = loop
-  post({ type: 'load', load: host.load(utilization) })
+  // The loop takes a rest for work.
+  const use = active + idle > 0 ? Math.max(0, active - restedMs) / (active + idle) : 0
+  restedMs = 0
+  post({ type: 'load', load: host.load(use) })
   loadTimer = clock.schedule(LOAD_INTERVAL_MS, () => reportLoad(host))
 }
 

@@ -4,7 +4,7 @@
 // then quieter and quieter until nothing is left after 60 ms. What comes after a gap, or after a jump in the stream, is
 // blended with that continuation. Nothing is delayed: the start of a gap is smoothed by letting the difference between
 // the last sample and its predecessor one period earlier die away.
-import { FRAME_SAMPLES, SAMPLES_PER_MS } from './frame.ts'
+import { FRAME_SAMPLES, SAMPLES_PER_MS, silentFrame } from './frame.ts'
 
 /** Periods of voices from 50 to 200 Hz; a higher voice is found by a multiple of its period. */
 const MIN_PERIOD = 5 * SAMPLES_PER_MS
@@ -64,10 +64,10 @@ export class Concealer {
     const [first] = piece.received
     const whole = first !== undefined && first.to - first.from === FRAME_SAMPLES
     if (first !== undefined) this.#begun = true
-    if (!this.#begun) return new Int16Array(FRAME_SAMPLES)
+    if (!this.#begun) return silentFrame()
     if (!piece.joined) this.#gap ??= continuationOf(this.#history)
     if (whole && this.#gap === null) return this.#remember(piece.frame)
-    const out = new Int16Array(FRAME_SAMPLES)
+    const out = silentFrame()
     let at = 0
     for (const { from, to } of piece.received) {
       this.#makeUp(out, at, from)

@@ -5,7 +5,28 @@ export const SAMPLES_PER_MS = SAMPLE_RATE / 1000
 export const FRAME_MS = 20
 export const FRAME_SAMPLES = FRAME_MS * SAMPLES_PER_MS
 
-/** A new frame of digital silence. */
+/** Frames cut from one piece of memory: a buffer of its own for each costs several times what is done with it. */
+const SLAB_FRAMES = 16
+let slab = new Int16Array(0)
+let used = 0
+
+/**
+ * A new frame of digital silence, never given out twice. It is a view into memory that it shares with its neighbours, so
+ * it must be copied before its buffer is handed to another thread.
+ */
 export function silentFrame(): Int16Array {
-  return new Int16Array(FRAME_SAMPLES)
+  if (used === slab.length) {
+    slab = new Int16Array(SLAB_FRAMES * FRAME_SAMPLES)
+    used = 0
+  }
+  const frame = slab.subarray(used, used + FRAME_SAMPLES)
+  used += FRAME_SAMPLES
+  return frame
+}
+
+/** A copy of a frame, in memory as {@link silentFrame} gives it. */
+export function copyFrame(frame: Int16Array): Int16Array {
+  const copy = silentFrame()
+  copy.set(frame)
+  return copy
 }

@@ -1,7 +1,7 @@
 // The pacing wheel on simulated time: no drift, catching up, skipping, moving a turn forward and taking it back.
 import { drain, SimClock, type Clock, type Timer } from '@saperly/kernel'
 import { expect, test } from 'vitest'
-import { Pacer } from './pacer.ts'
+import { type Beat, Pacer, REST_FROM_LEGS, SLOT_MS } from './pacer.ts'
 
 /** A clock whose timers fire when told to, at whatever time it is by then: a busy machine. */
 class LateClock implements Clock {
@@ -127,5 +127,21 @@ test('legs may end and begin inside a turn', async () => {
   await clock.advance(200)
   await drain()
   expect(second).toBe(3)
+  expect(clock.pending()).toBe(0)
+})
+
+test('with many legs it sleeps between slots, and wakes before the next; with few it never does', async () => {
+  const clock = new SimClock()
+  const rests: { atMs: number; ms: number }[] = []
+  const pacer = new Pacer(clock, (ms) => void rests.push({ atMs: clock.monotonicMs(), ms }))
+  const add = (): Beat => pacer.add(() => false)
+  const beats = Array.from({ length: REST_FROM_LEGS - 1 }, add)
+  await clock.advance(100)
+  expect(rests).toEqual([])
+  beats.push(add())
+  await clock.advance(100)
+  expect(rests.length).toBeGreaterThanOrEqual(100 / SLOT_MS)
+  for (const { atMs, ms } of rests) expect((atMs % SLOT_MS) + ms).toBeLessThan(SLOT_MS)
+  for (const beat of beats) beat.cancel()
   expect(clock.pending()).toBe(0)
 })

@@ -45,9 +45,18 @@ export class SourceLock {
 
   /** Whether a valid packet from this source, at `nowMs` (monotonic), belongs to the peer; learns on the way. */
   accept(packet: RtpPacket, address: string, port: number, nowMs: number): boolean {
-    const place = { address, port, ssrc: packet.ssrc, sequence: packet.sequence }
-    const known = this.#locked ?? this.#announced
-    if (!same(known, address, port) && !this.#learns(place, nowMs)) return false
+    const locked = this.#locked
+    const { ssrc, sequence } = packet
+    if (locked && same(locked, address, port)) {
+      // In place: this runs for every packet.
+      locked.ssrc = ssrc
+      locked.sequence = sequence
+      locked.heardMs = nowMs
+      return true
+    }
+    const place = { address, port, ssrc, sequence }
+    const announced = locked === null && same(this.#announced, address, port)
+    if (!announced && !this.#learns(place, nowMs)) return false
     this.#locked = { ...place, heardMs: nowMs }
     return true
   }

@@ -1,6 +1,7 @@
 // The peer's side of the floor: finds the voice, feeds the recogniser, decides when a turn is over, collects its text.
 import { Bug, type Log } from '@saperly/kernel'
 import type { Ears, EarsEvent } from '../speech/port.ts'
+import { copyFrame } from '../rtp/frame.ts'
 import { FRAME_MS } from '../speech/pcm.ts'
 import { ActivityDetector, type Activity, type Vad } from './activity.ts'
 import { decideEndpoint, type EndpointDecision, type EndpointReason } from './endpoint.ts'
@@ -147,7 +148,7 @@ export class Listener {
 
   /** The next 20 ms. */
   frame(frame: Int16Array, at: number): void {
-    const own = frame.slice()
+    const own = copyFrame(frame)
     this.#mediaMs += FRAME_MS
     this.#at = at
     this.#last = this.#activity.observe(own)

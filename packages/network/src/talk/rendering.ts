@@ -1,5 +1,6 @@
 // One piece of text on its way from the mouth to the wire: rendered once, taken frame by frame.
 import { Fault, untilCancelled, type Clock } from '@saperly/kernel'
+import { silentFrame } from '../rtp/frame.ts'
 import type { AudioChunk, Mouth, Word } from '../speech/port.ts'
 import { FRAME_SAMPLES, msOf, samplesOf } from '../speech/pcm.ts'
 
@@ -101,7 +102,7 @@ export class Rendering {
     if (left <= 0) return null
     if (left < FRAME_SAMPLES && this.#state === 'rendering') return null
     const end = Math.min(this.#samples, this.#taken + FRAME_SAMPLES)
-    const frame = new Int16Array(FRAME_SAMPLES)
+    const frame = silentFrame()
     frame.set(this.#pcm.subarray(this.#taken, end))
     this.#taken = end
     return frame

@@ -1,0 +1,130 @@
+// Calls in one media worker: CPU and pacing, beside rtpengine relaying the same streams and a bare echo of their packets.
+import { fork } from 'node:child_process'
+import { setPriority } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { percentile, table } from './measure.mjs'
+import { canCapture, capture, lateness, transit } from './media/arrivals.mjs'
+import { haveRtpengine, startRtpengine } from './media/rtpengine.mjs'
+
+const WARM_MS = 4000
+const MEASURE_MS = 8000
+const PACKETS_PER_SEC = 50
+/** Ahead of what else the machine does, where that is allowed: it stands in for an idle one. */
+const PRIORITY = -15
+
+const PLAIN = {
+  codec: 'PCMU',
+  payloadType: 0,
+  dtmfPayloadType: 101,
+  direction: 'sendrecv',
+}
+
+/** Names of rows, and how many calls each is run with. */
+const ROWS = [
+  ['echo', 600],
+  ['rtpengine', 300],
+  ['rtpengine', 600],
+  ['plain', 300],
+  ['plain', 600],
+  ['plain', 900],
+  ['resampling', 300],
+]
+
+export default async function media(args) {
+  const rows =
+    args.length > 0
+      ? args.map((arg) => arg.split(':')).map(([name, calls]) => [name, Number(calls)])
+      : ROWS
+  const measured = []
+  for (const [name, calls] of rows) {
+    if (name === 'rtpengine' && !haveRtpengine()) continue
+    measured.push(await measure(name, calls))
+    console.log(JSON.stringify(measured.at(-1)))
+  }
+  table(measured)
+}
+
+function child(file) {
+  const process = fork(new URL(`./media/${file}`, import.meta.url), { stdio: 'inherit' })
+  first(process.pid)
+  return {
+    pid: process.pid,
+    ask: (message, answer) =>
+      new Promise((resolve, reject) => {
+        const listener = (reply) => {
+          if (reply.type === 'failed') reject(new Error(reply.reason))
+          if (reply.type !== answer) return
+          process.off('message', listener)
+          resolve(reply)
+        }
+        process.on('message', listener)
+        process.send(message)
+      }),
+    stop: () =>
+      new Promise((resolve) => {
+        process.once('exit', resolve)
+        process.send({ type: 'stop' })
+      }),
+  }
+}
+
+function first(pid) {
+  try {
+    setPriority(pid, PRIORITY)
+  } catch {
+    // Not allowed: the figures are then those of the machine as it is.
+  }
+}
+
+async function subject(name, calls, port) {
+  if (name === 'rtpengine') {
+    const engine = await startRtpengine()
+    first(engine.pid)
+    const ports = await engine.open(calls, port)
+    return {
+      ports,
+      measure: async () => ({ cpuMs: await engine.cpuMs(), load: null }),
+      stop: engine.stop,
+    }
+  }
+  const one = child(name === 'echo' ? 'echo.mjs' : 'subject.mjs')
+  const agreement = { ...PLAIN, remote: { address: '127.0.0.1', port } }
+  const resampling = name === 'resampling'
+  const { ports } = await one.ask(
+    { type: 'open', legs: calls, port, agreement, resampling },
+    'opened',
+  )
+  return { ports, measure: () => one.ask({ type: 'measure' }, 'measured'), stop: one.stop }
+}
+
+async function measure(name, calls) {
+  const peer = child('peer.mjs')
+  const { port } = await peer.ask({ type: 'bind' }, 'bound')
+  const one = await subject(name, calls, port)
+  void peer.ask({ type: 'start', ports: one.ports }, 'started')
+  await sleep(WARM_MS)
+  const tap = canCapture() ? await capture(port) : null
+  const [before, countBefore] = [await one.measure(), await peer.ask({ type: 'count' }, 'counted')]
+  const beganMs = performance.now()
+  await sleep(MEASURE_MS)
+  const [after, countAfter] = [await one.measure(), await peer.ask({ type: 'count' }, 'counted')]
+  const seconds = (performance.now() - beganMs) / 1000
+  const packets = tap ? await tap.stop() : []
+  await peer.stop()
+  await one.stop()
+  const relays = name === 'rtpengine' || name === 'echo'
+  const times = relays ? transit(packets) : lateness(packets)
+  const core = (after.cpuMs - before.cpuMs) / 1000 / seconds
+  const expected = calls * PACKETS_PER_SEC * seconds
+  return {
+    what: name,
+    calls,
+    'core used': core,
+    'CPU ms per call and s': (core * 1000) / calls,
+    'sent %': (100 * (countAfter.received - countBefore.received)) / expected,
+    'late p50 ms': percentile(times, 0.5),
+    'late p99 ms': percentile(times, 0.99),
+    'slip p99 ms': after.load?.slipP99Ms ?? '–',
+    'loop use': after.load?.loopUse ?? '–',
+  }
+}
