@@ -265,11 +265,12 @@ export class Session implements DialogUser {
     const target = parseNameAddr(request.headers.get('refer-to') ?? '')?.uri
     if (target === undefined) return transaction.respond(composeResponse(request, 400))
     let taken = false
-    const accept = (): ((sipCode: number) => void) => {
+    const accept = (reports = true): ((sipCode: number) => void) => {
       assert(!taken, 'a transfer request is taken once')
       taken = true
       const contact = this.#contact
       transaction.respond(composeResponse(request, 202, { contact }))
+      if (!reports) return () => {}
       return referReporter(cseqOf(request).number, (notify) => {
         if (this.#state === 'live') this.#send({ ...notify, contact }, () => {})
       })
