@@ -1,4 +1,4 @@
-// A network without phones: whoever is called answers at once, says nothing, and hears everything out.
+// A network without phones: whoever is called answers at once, says nothing, hears everything out, and takes no REFER.
 import type { Clock } from '@saperly/kernel'
 import type { Network, NetworkCommand, NetworkEvent, PlaneLoad } from '@saperly/network'
 
@@ -22,6 +22,7 @@ export class ScriptedNetwork implements Network {
   readonly #clock: Clock
   readonly #listeners: ((event: NetworkEvent) => void)[] = []
   readonly #answeredAt = new Map<string, number>()
+  readonly #bridgedAt = new Map<string, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -50,7 +51,16 @@ export class ScriptedNetwork implements Network {
       this.#answeredAt.set(callId, at)
       this.#emit({ callId, type: 'accepted', sipCode: 200 })
       this.#emit({ callId, type: 'answered', dialog: DIALOG, recognizer: 'free', at })
+    } else if (command.type === 'transfer') {
+      const reason = 'refused by the carrier'
+      this.#emit({ callId, type: 'bridgeWanted', reason, sipCode: 405 })
+    } else if (command.type === 'bridge') {
+      this.#bridgedAt.set(callId, at)
+      this.#emit({ callId, type: 'transferAccepted' })
+      this.#emit({ callId, type: 'bridged', dialog: DIALOG, at })
     } else if (command.type === 'hangUp') {
+      const bridgedAt = this.#bridgedAt.get(callId)
+      if (bridgedAt) this.#emit({ callId, type: 'unbridged', measuredMs: at - bridgedAt })
       const measuredMs = at - this.#answeredAt.get(callId)!
       const ending = { sipCode: null, q850Cause: null, reason: null, measuredMs }
       this.#emit({ callId, type: 'ended', cause: 'local_hangup', ...ending })
