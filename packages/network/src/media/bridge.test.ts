@@ -267,6 +267,23 @@ describe('joined', () => {
   })
 })
 
+it.each([
+  ['a calm line', { maxDelayMs: 5, loss: 0 }, 0.999, 120],
+  ['one that delays by up to 60 ms and loses 5 %', { maxDelayMs: 65, loss: 0.05 }, 0.98, 260],
+])('carries sound over %s', async (_, weather, share, delayMs) => {
+  w.bridge('joined')
+  connectTarget()
+  const [callee, phone] = [w.voices['callee']!, w.voices['phone']!]
+  w.udp.weather = { ...w.udp.weather, minDelayMs: 5, ...weather }
+  await w.clock.advance(3000)
+  phone.heard = []
+  callee.hertz = 1700
+  await w.clock.advance(1000)
+  // Two jitter buffers of 40 ms or more each, and a turn of 20 ms in between.
+  expect(phone.heard.findIndex((sample) => Math.abs(sample) > 1000) / 8).toBeLessThan(delayMs)
+  expect(shareAt(await w.heardBy('phone', 10_000), 1700)).toBeGreaterThan(share)
+})
+
 it('sound that came late is caught up with in a pause', async () => {
   w.bridge('joined')
   connectTarget()
