@@ -220,13 +220,14 @@ describe('money in a bridge, in quick motion', () => {
   const clock = new SystemClock()
   const fast = new FastClock(clock, 15)
   const rates: Record<string, number> = { [TARGET]: 300, [OTHER]: 600, [BUSY]: 60 }
+  const network = new ScriptedNetwork(fast)
   let world: World
   let api: ApiClient
 
   beforeAll(async () => {
     world = await openWorld({
       adapters: { clock: fast },
-      network: async () => new ScriptedNetwork(fast),
+      network: async () => network,
       config: {
         rates: Object.entries(rates).map(([prefix, cents]) => {
           return { prefix, manualCentsPerMin: cents, hostedCentsPerMin: cents }
@@ -241,8 +242,8 @@ describe('money in a bridge, in quick motion', () => {
     if (clock.pending() > 0) throw new Error('a timer was left behind')
   })
 
-  const bridge = async (to: string, maxDurationSec: number) => {
-    const line = await api.line()
+  const bridge = async (to: string, maxDurationSec: number, settings = {}) => {
+    const line = await api.line(settings)
     await api.consent(line.numberId, PEER)
     const brain = await SocketBrain.connect(world.url, line, () => [{ type: 'wait_for_user' }])
     const request = { fromNumberId: line.numberId, to: PEER, maxDurationSec }
@@ -250,8 +251,40 @@ describe('money in a bridge, in quick motion', () => {
     expect(placed).toMatchObject({ status: 201 })
     const transferred = await api.post(`/calls/${placed.body.id}/transfer`, { to })
     await brain.close()
-    return { callId: placed.body.id as string, transferred }
+    return { callId: placed.body.id as string, transferred, line }
   }
+
+  test('the target is called from the number of the call, or from another of the tenant', async () => {
+    const { body: other } = await api.post('/numbers', {})
+    const { phoneNumber: own } = other
+    for (const from of [undefined, own, '+15550001234']) {
+      const callControl = { transfer: { targets: [BUSY], from } }
+      const { callId, line } = await bridge(BUSY, 60, { callControl })
+      const command = network.commands.findLast(({ type }) => type === 'bridge')
+      const expected = from === own ? own : line.phoneNumber
+      expect(command).toMatchObject({ callId, to: BUSY, from: expected, ringTimeoutMs: 45_000 })
+      await api.post(`/calls/${callId}/end`)
+    }
+  })
+
+  test('a carrier that takes it and falls silent: told once, bridged later', async () => {
+    network.silentOn.add(BUSY)
+    const { callId, transferred } = await bridge(BUSY, 120)
+    network.silentOn.clear()
+    expect(transferred.status).toBe(200)
+    const begun = network.commands.filter(({ type }) => type === 'bridge')
+    expect(begun.some((command) => command.callId === callId)).toBe(false)
+    await world.until('the bridge', async () =>
+      (await transfersOf(api, callId)).some(({ state }) => state === 'completed'),
+    )
+    const { body: call } = await api.post(`/calls/${callId}/end`)
+    expect((await transfersOf(api, callId)).map(({ state }) => state)).toEqual([
+      'requested',
+      'accepted',
+      'completed',
+    ])
+    expect(call.costCents).toBeGreaterThan(Math.ceil((call.durationSec * 13) / 60))
+  })
 
   test(
     'both holds grow, and both legs are settled at their own rates',

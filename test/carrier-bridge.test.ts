@@ -29,8 +29,8 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close()
 })
 
-async function phone(number: string, toneHz: number): Promise<Baresip> {
-  const started = await Baresip.start({ answer: 'auto', numbers: [number], toneHz })
+async function phone(number: string, toneHz: number, ...more: string[]): Promise<Baresip> {
+  const started = await Baresip.start({ answer: 'auto', numbers: [number, ...more], toneHz })
   closing.push(() => started.close())
   return started
 }
@@ -91,7 +91,7 @@ async function lineIn(world: World, api: ApiClient): Promise<Line> {
 }
 
 /** Calls the peer and transfers it; the id of the call, once it is bridged. */
-async function bridged(api: ApiClient, line: Line): Promise<string> {
+async function bridged(api: ApiClient, line: Line, to = TARGET): Promise<string> {
   const brain = await SocketBrain.connect(api.url, line, ({ type }) =>
     type === 'outbound_call' ? [{ type: 'wait_for_user', timeoutSec: 60 }] : null,
   )
@@ -102,7 +102,7 @@ async function bridged(api: ApiClient, line: Line): Promise<string> {
   await until('the answer', async () => {
     return (await api.get(`/calls/${callId}`)).body.phase === 'connected'
   })
-  const transferred = await api.post(`/calls/${callId}/transfer`, { to: TARGET })
+  const transferred = await api.post(`/calls/${callId}/transfer`, { to })
   expect(transferred).toMatchObject({ status: 200 })
   await until('the bridge', async () => {
     const { body } = await api.get(`/calls/${callId}/events`)
@@ -147,6 +147,21 @@ describe.skipIf(!ready)('two baresips', () => {
     const { left, right } = readWav(Buffer.from(bytes))!
     expect(shareAt(lastSeconds(left, 2), PEER_HZ)).toBeGreaterThan(0.8)
     expect(shareAt(lastSeconds(right, 2), TARGET_HZ)).toBeGreaterThan(0.8)
+    expect(await settlesOf(api, callId)).toBe(2)
+  })
+
+  test('an address that is no number is called by the trunk of the call, at its rate', async () => {
+    const peer = await phone(PEER, PEER_HZ, 'desk')
+    const { world, api } = await open(await directoryFor(peer, peer, false))
+    closing.push(() => world.close())
+    const desk = `sip:desk@127.0.0.1:${peer.port}`
+    const callId = await bridged(api, await lineIn(world, api), desk)
+    await peer.command('hangup')
+    const call = await api.final(callId)
+    expect([call.status, call.hangupCause]).toEqual(['completed', 'transferred'])
+    // A cent a second for each leg; the target's began later.
+    expect(call.costCents).toBeGreaterThan(call.durationSec)
+    expect(call.costCents).toBeLessThanOrEqual(2 * call.durationSec)
     expect(await settlesOf(api, callId)).toBe(2)
   })
 

@@ -2,6 +2,8 @@
 import type { Clock } from '@saperly/kernel'
 import type { Network, NetworkCommand, NetworkEvent, PlaneLoad } from '@saperly/network'
 
+/** How long a carrier may say nothing about a REFER that it took. */
+const SILENCE_MS = 32_000
 const DIALOG = {
   callId: 'scripted',
   localTag: 'a',
@@ -19,6 +21,10 @@ export class ScriptedNetwork implements Network {
   readonly trunks = []
   readonly recognizer = 'free'
   load: PlaneLoad = { workers: [], overloaded: false }
+  /** Targets whose REFER is taken, and then not reported on. */
+  readonly silentOn = new Set<string>()
+  /** What it was told, in order. */
+  readonly commands: NetworkCommand[] = []
   readonly #clock: Clock
   readonly #listeners: ((event: NetworkEvent) => void)[] = []
   readonly #answeredAt = new Map<string, number>()
@@ -37,6 +43,7 @@ export class ScriptedNetwork implements Network {
   }
 
   post(command: NetworkCommand): void {
+    this.commands.push(command)
     queueMicrotask(() => this.#follow(command))
   }
 
@@ -52,8 +59,15 @@ export class ScriptedNetwork implements Network {
       this.#emit({ callId, type: 'accepted', sipCode: 200 })
       this.#emit({ callId, type: 'answered', dialog: DIALOG, recognizer: 'free', at })
     } else if (command.type === 'transfer') {
-      const reason = 'refused by the carrier'
-      this.#emit({ callId, type: 'bridgeWanted', reason, sipCode: 405 })
+      const refused = { reason: 'refused by the carrier', sipCode: 405 }
+      if (!this.silentOn.has(command.to)) {
+        return this.#emit({ callId, type: 'bridgeWanted', ...refused })
+      }
+      this.#emit({ callId, type: 'transferAccepted' })
+      const silent = { reason: 'no notice after the transfer was accepted', sipCode: null }
+      this.#clock.schedule(SILENCE_MS, () =>
+        this.#emit({ callId, type: 'bridgeWanted', ...silent }),
+      )
     } else if (command.type === 'bridge') {
       this.#bridgedAt.set(callId, at)
       this.#emit({ callId, type: 'transferAccepted' })

@@ -262,6 +262,22 @@ describe('over a trunk', () => {
   })
 })
 
+it('a far side that wants us to call somebody else is declined, bridged or not', async () => {
+  const { w, calls, peer, target } = await connected({})
+  calls[0]!.session!.refer('sip:+15555550177@127.0.0.1:6000')
+  await w.clock.advance(1000)
+  bridge(w)
+  await w.clock.advance(4000)
+  for (const call of calls) call.session!.refer('sip:+15555550177@127.0.0.1:6000')
+  await w.clock.advance(1000)
+  const declined = { type: 'referDone', outcome: { transferred: false, sipCode: 603 } }
+  expect(peer.filter(({ type }) => type === 'referDone')).toMatchObject([declined, declined])
+  expect(target.filter(({ type }) => type === 'referDone')).toMatchObject([declined])
+  expect(calls).toHaveLength(2)
+  w.node.post({ type: 'hangUp', callId: 'call_1' })
+  await w.finish()
+})
+
 it('the table takes every report of a far side that was given up', () => {
   for (const [state, cells] of Object.entries(TRANSFER_TABLE)) {
     if (state === 'referring' || state === 'following') continue
