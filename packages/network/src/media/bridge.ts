@@ -5,10 +5,13 @@
 import { Machine } from '../sip/machine.ts'
 import type { Table } from '../sip/machine.ts'
 import type { Talk, TalkCommand } from '../talk/port.ts'
+import { LATE_FRAME } from '../rtp/frame.ts'
 import { Ringback } from './ringback.ts'
 
-/** Frames that wait to be sent on, beyond which the oldest is lost: as many as a late packet can make wait. */
-export const MAX_WAITING_FRAMES = 5
+/** Frames that wait to be sent on, beyond which the oldest is lost: a stall or a hold shall not delay what follows. */
+export const MAX_WAITING_FRAMES = 10
+/** A frame that isn't there after so many turns will not come: the far side has nothing to say. */
+const MAX_LATE_TURNS = 10
 /** A frame whose samples are all below this is a pause, where a delay can be made up for unheard. */
 const QUIET_PEAK = 200
 
@@ -80,6 +83,7 @@ export class Bridge {
 class Crossing {
   readonly #waiting: Int16Array[] = []
   #sounded = false
+  #lateTurns = MAX_LATE_TURNS
 
   /** Whether anything but silence has come. */
   get sounded(): boolean {
@@ -94,8 +98,15 @@ class Crossing {
     if (this.#waiting.length > MAX_WAITING_FRAMES) this.#waiting.shift()
   }
 
+  /**
+   * The next frame. Where it is late, the lateness is passed on, so that a bridge sounds like a line that is no worse than
+   * its two halves; null once nothing is to be expected any more.
+   */
   take(): Int16Array | null {
-    return this.#waiting.shift() ?? null
+    const frame = this.#waiting.shift()
+    if (frame === undefined) return this.#lateTurns++ < MAX_LATE_TURNS ? LATE_FRAME : null
+    this.#lateTurns = 0
+    return frame
   }
 }
 
