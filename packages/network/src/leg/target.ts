@@ -30,12 +30,7 @@ export class TargetLeg {
   readonly #leg: OutgoingLeg
 
   /** `ways`: to the target, tried one after the other. */
-  constructor(
-    parts: LegParts,
-    options: TargetOptions,
-    ways: Ways,
-    owner: TargetOwner,
-  ) {
+  constructor(parts: LegParts, options: TargetOptions, ways: Ways, owner: TargetOwner) {
     const { legId, ...dial } = options
     this.legId = legId
     this.#leg = new OutgoingLeg(

@@ -199,7 +199,14 @@ export class Session {
         return this.#onEnded(event)
       case 'incoming':
         return
-      default:
+      case 'speaking':
+      case 'spoke':
+      case 'turn':
+      case 'resumed':
+      case 'digits':
+      case 'digitsSent':
+      case 'silence':
+      case 'machine':
         return this.#onTalk(event)
     }
   }
