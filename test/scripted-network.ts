@@ -1,7 +1,9 @@
-// A network without phones: whoever is called answers at once, says nothing, and hears everything out.
+// A network without phones: whoever is called answers at once, says nothing, hears everything out, and takes no REFER.
 import type { Clock } from '@saperly/kernel'
 import type { Network, NetworkCommand, NetworkEvent, PlaneLoad } from '@saperly/network'
 
+/** How long a carrier may say nothing about a REFER that it took. */
+const SILENCE_MS = 32_000
 const DIALOG = {
   callId: 'scripted',
   localTag: 'a',
@@ -19,9 +21,14 @@ export class ScriptedNetwork implements Network {
   readonly trunks = []
   readonly recognizer = 'free'
   load: PlaneLoad = { workers: [], overloaded: false }
+  /** Targets whose REFER is taken, and then not reported on. */
+  readonly silentOn = new Set<string>()
+  /** What it was told, in order. */
+  readonly commands: NetworkCommand[] = []
   readonly #clock: Clock
   readonly #listeners: ((event: NetworkEvent) => void)[] = []
   readonly #answeredAt = new Map<string, number>()
+  readonly #bridgedAt = new Map<string, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -36,6 +43,7 @@ export class ScriptedNetwork implements Network {
   }
 
   post(command: NetworkCommand): void {
+    this.commands.push(command)
     queueMicrotask(() => this.#follow(command))
   }
 
@@ -50,7 +58,23 @@ export class ScriptedNetwork implements Network {
       this.#answeredAt.set(callId, at)
       this.#emit({ callId, type: 'accepted', sipCode: 200 })
       this.#emit({ callId, type: 'answered', dialog: DIALOG, recognizer: 'free', at })
+    } else if (command.type === 'transfer') {
+      const refused = { reason: 'refused by the carrier', sipCode: 405 }
+      if (!this.silentOn.has(command.to)) {
+        return this.#emit({ callId, type: 'bridgeWanted', ...refused })
+      }
+      this.#emit({ callId, type: 'transferAccepted' })
+      const silent = { reason: 'no notice after the transfer was accepted', sipCode: null }
+      this.#clock.schedule(SILENCE_MS, () =>
+        this.#emit({ callId, type: 'bridgeWanted', ...silent }),
+      )
+    } else if (command.type === 'bridge') {
+      this.#bridgedAt.set(callId, at)
+      this.#emit({ callId, type: 'transferAccepted' })
+      this.#emit({ callId, type: 'bridged', dialog: DIALOG, at })
     } else if (command.type === 'hangUp') {
+      const bridgedAt = this.#bridgedAt.get(callId)
+      if (bridgedAt) this.#emit({ callId, type: 'unbridged', measuredMs: at - bridgedAt })
       const measuredMs = at - this.#answeredAt.get(callId)!
       const ending = { sipCode: null, q850Cause: null, reason: null, measuredMs }
       this.#emit({ callId, type: 'ended', cause: 'local_hangup', ...ending })

@@ -114,3 +114,25 @@ export function challengingCallee(username: string, password: string): string {
 </scenario>
 `
 }
+
+/** A callee that answers, refuses to be transferred with 405, and waits for the end of its call. */
+export function callee405(): string {
+  const contact = 'Contact: <sip:sipp@[local_ip]:[local_port]>'
+  const sdp =
+    'v=0\no=- 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [local_ip]\nt=0 0\nm=audio 29992 RTP/AVP 0\na=rtpmap:0 PCMU/8000\n'
+  const inDialog = '[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]'
+  const answer = (line: string): string =>
+    `<send><![CDATA[\nSIP/2.0 ${line}\n${inDialog}\nContent-Length: 0\n\n]]></send>`
+  return `<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="callee that takes no REFER">
+  <recv request="INVITE"/>
+  ${response('180 Ringing', `${contact}\nContent-Length: 0\n`)}
+  ${response('200 OK', `${contact}\nContent-Type: application/sdp\nContent-Length: [len]\n\n${sdp}`)}
+  <recv request="ACK"/>
+  <recv request="REFER"/>
+  ${answer('405 Method Not Allowed')}
+  <recv request="BYE"/>
+  ${answer('200 OK')}
+</scenario>
+`
+}

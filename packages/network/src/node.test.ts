@@ -177,7 +177,6 @@ describe('a transfer', () => {
 
   it.each([
     ['whose target is busy', '+15555550199', 486, 486],
-    ['that the phone declines', '+15555550199', null, 603],
     ['out of the sandbox', 'sip:x@192.0.2.1', 200, null],
   ])('%s fails, and the call goes on', async (_, to, answer, sipCode) => {
     const { w } = await transferred(to, answer)

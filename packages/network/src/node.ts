@@ -4,7 +4,7 @@ import type { Clock, Ids, Log, Random } from '@saperly/kernel'
 import { callerOf } from './leg/caller.ts'
 import { IncomingLeg } from './leg/incoming.ts'
 import type { IncomingRoute } from './leg/incoming.ts'
-import type { Leg, LegParts } from './leg/leg.ts'
+import type { Leg, LegParts, Target } from './leg/leg.ts'
 import { OutgoingLeg } from './leg/outgoing.ts'
 import { fixedWays } from './leg/route.ts'
 import type { Ways } from './leg/route.ts'
@@ -150,6 +150,8 @@ class SipNode implements NetworkNode {
       media: { bind: options.sip.address, advertised: ours },
       emit: (event) => this.#emit(event),
       transferUri: (to, environment, trunk) => this.#transferUri(to, environment, trunk),
+      takesRefer: (trunk) => this.#trunks.named(trunk)?.refer ?? true,
+      targetWays: (target, environment, trunk) => this.#targetWays(target, environment, trunk),
     }
     this.#trunks.open()
   }
@@ -256,7 +258,7 @@ class SipNode implements NetworkNode {
     )
   }
 
-  #sandboxWays({ from, to, callerIdName, toOwnNumber = false }: Dial): Ways {
+  #sandboxWays({ from, to, callerIdName, toOwnNumber = false }: Target): Ways {
     const via = toOwnNumber ? this.address : this.#options.sandbox?.addressFor(to)
     if (!via) return fixedWays([])
     return fixedWays([
@@ -274,6 +276,13 @@ class SipNode implements NetworkNode {
         redirects: { max: 0, allow: () => false },
       },
     ])
+  }
+
+  /** A test call never leaves this machine. */
+  #targetWays(target: Target, environment: Environment, trunk: string | null): Ways {
+    const { from, to, callerIdName: callerName } = target
+    if (environment === 'live') return this.#trunks.waysToTarget({ from, to, callerName }, trunk)
+    return parseUri(to) ? fixedWays([]) : this.#sandboxWays(target)
   }
 
   #bye(command: Extract<NetworkCommand, { type: 'bye' }>): void {

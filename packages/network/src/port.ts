@@ -67,6 +67,18 @@ export type NetworkCommand =
   | (Leg & TalkCommand)
   /** Blind transfer to an E.164 number or a `sip:` URI. */
   | (Leg & { type: 'transfer'; to: string })
+  /**
+   * Answers `bridgeWanted`: the network calls the target itself, and joins the two legs when it answers. From `from`; the
+   * same rules for routes as for `dial`, but an address that is no number goes over the trunk of the call.
+   */
+  | (Leg & {
+      type: 'bridge'
+      to: string
+      from: string
+      toOwnNumber?: boolean
+      callerIdName: string | null
+      ringTimeoutMs: number
+    })
   /** BYE once answered, CANCEL before (with its races), 480 for an unanswered incoming call. */
   | (Leg & { type: 'hangUp' })
   /** Ends a dialog that another process left behind; nothing is reported back. */
@@ -90,10 +102,21 @@ export type NetworkEvent =
   /** The dialog changed (CSeq, target): what recovery needs is to be stored anew. */
   | (Leg & { type: 'dialog'; dialog: DialogRecord })
   | (Leg & TalkEvent)
-  /** The carrier took the REFER; then exactly one of the next two. On `transferred` the leg then ends by itself. */
+  /**
+   * A carrier took the transfer: the REFER, or the call to its target (or both, one after the other). Then exactly one of
+   * the next four. On `transferred` the leg then ends by itself.
+   */
   | (Leg & { type: 'transferAccepted' })
   | (Leg & { type: 'transferred'; sipCode: number })
   | (Leg & { type: 'transferFailed'; reason: string; sipCode: number | null })
+  /** The far side can't transfer the call, for this reason; `bridge` does it. The transfer is over without one. */
+  | (Leg & { type: 'bridgeWanted'; reason: string; sipCode: number | null })
+  /** The target answered and is joined with the peer: nobody talks on the leg any more, and it ends with either. */
+  | (Leg & { type: 'bridged'; dialog: DialogRecord; at: number })
+  /** As `dialog`, for the dialog with the target. */
+  | (Leg & { type: 'targetDialog'; dialog: DialogRecord })
+  /** After `bridged` and before `ended`, once: from the target's answer to its end. */
+  | (Leg & { type: 'unbridged'; measuredMs: number })
   /** How the leg sounds: when that has changed noticeably, and before `ended` over the whole call. */
   | (Leg & { type: 'quality'; quality: MediaQuality })
   /** Always before `ended`. */

@@ -134,6 +134,8 @@ export const trunkSchema = z
       .default([]),
     /** Numbers are sent without their plus. */
     stripPlus: z.boolean().default(false),
+    /** False: calls over it are transferred by a second leg at once, without asking by REFER. */
+    refer: z.boolean().default(true),
     /** Shown to the callee instead of the number that calls. */
     callerId: z
       .string()

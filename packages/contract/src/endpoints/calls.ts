@@ -60,7 +60,7 @@ export const transferCall = endpoint({
   path: '/calls/:id/transfer',
   summary: 'Transfer a call',
   description:
-    'Blind. Answers once the carrier has accepted; the call ends as `transferred` when the target has answered, and goes on when the target fails.',
+    'Blind. Answers once the carrier has accepted, and the agent’s part is over when the target has answered. A carrier that can’t do it is done without: the network calls the target, which is billed at its own rate, and joins the two until either hangs up. The call ends as `transferred`; when the target fails, it goes on.',
   scope: 'calls:control',
   body: transferCallBody,
   success: json(200, Call),

@@ -3,10 +3,10 @@ import type { DialogRecord, Environment, NetworkCause } from '../port.ts'
 import type { SessionEvent } from '../sip/call-event.ts'
 import { digitOfInfo } from '../sip/dtmf-info.ts'
 import type { Negotiation } from '../sip/negotiation.ts'
-import type { ReferOutcome } from '../sip/refer.ts'
 import type { Session } from '../sip/session.ts'
 import { isTalk } from './leg.ts'
 import type { LegCommand, LegEnd, LegParts } from './leg.ts'
+import { Transfer } from './transfer.ts'
 
 /** Q.850: temporary failure. */
 const CAUSE_MEDIA_LOST = 41
@@ -22,7 +22,7 @@ export class ConnectedLeg {
   /** Why the call is ending, when it is our doing. */
   #cause: NetworkCause | null = null
   #reason: string | null = null
-  #transfer: 'none' | 'asked' | 'accepted' = 'none'
+  readonly #transfer: Transfer
 
   constructor(
     parts: LegParts,
@@ -42,11 +42,20 @@ export class ConnectedLeg {
     this.#environment = call.environment
     this.#trunk = call.trunk
     this.#answeredMs = call.answeredMs
+    this.#transfer = new Transfer(parts, {
+      callId: end.callId,
+      environment: call.environment,
+      media: end.media,
+      tell: (event) => end.tell(event),
+      refer: (uri) => this.#session.refer(uri),
+      hangUp: (cause, reason) => this.#hangUp(cause, reason),
+    })
   }
 
   post(command: LegCommand): void {
     if (isTalk(command)) this.#end.media.talk(command)
     else if (command.type === 'transfer') this.#askTransfer(command.to)
+    else if (command.type === 'bridge') this.#bridge(command)
     else if (command.type === 'hangUp') this.#hangUp('local_hangup', null)
   }
 
@@ -66,10 +75,9 @@ export class ConnectedLeg {
       case 'dialog':
         return this.#tellDialog(event.dialog)
       case 'referAccepted':
-        this.#transfer = 'accepted'
-        return this.#end.tell({ callId: this.#end.callId, type: 'transferAccepted' })
+        return this.#transfer.onTaken()
       case 'referDone':
-        return this.#onTransferDone(event.outcome)
+        return this.#transfer.onReferred(event.outcome)
       case 'ended':
         return this.#onEnded(event)
       case 'reinvited':
@@ -91,15 +99,15 @@ export class ConnectedLeg {
   }
 
   #onEnded(event: Extract<SessionEvent, { type: 'ended' }>): void {
-    if (this.#transfer !== 'none') this.#failTransfer('the call ended', null)
     const lost = event.by === 'lost' ? 'the far side lost the call' : null
-    this.#end.finish({
-      cause: this.#cause ?? 'peer_hangup',
+    const ending = {
+      cause: this.#cause ?? (this.#transfer.bridged ? 'transferred' : 'peer_hangup'),
       sipCode: event.reason.sipCode,
       q850Cause: event.reason.q850,
       reason: this.#reason ?? event.reason.text ?? lost,
       measuredMs: Math.max(0, Math.round(event.atMs - this.#answeredMs)),
-    })
+    }
+    this.#transfer.legEnded(() => this.#end.finish(ending))
   }
 
   #onOffer(event: Extract<SessionEvent, { type: 'reoffer' }>): void {
@@ -127,25 +135,13 @@ export class ConnectedLeg {
   }
 
   #askTransfer(to: string): void {
-    const uri = this.#parts.transferUri(to, this.#environment, this.#trunk)
-    if (uri === null) return this.#failTransfer('the target is not allowed here', null)
-    if (this.#transfer !== 'none' || !this.#session.refer(uri)) {
-      return this.#failTransfer('another transfer is under way', null)
-    }
-    this.#transfer = 'asked'
+    const { transferUri, takesRefer } = this.#parts
+    const uri = transferUri(to, this.#environment, this.#trunk)
+    this.#transfer.ask(uri, takesRefer(this.#trunk))
   }
 
-  #onTransferDone(outcome: ReferOutcome): void {
-    if (!outcome.transferred) return this.#failTransfer(outcome.reason, outcome.sipCode)
-    this.#transfer = 'none'
-    const { callId } = this.#end
-    this.#end.tell({ callId, type: 'transferred', sipCode: outcome.sipCode })
-    this.#hangUp('transferred', null)
-  }
-
-  #failTransfer(reason: string, sipCode: number | null): void {
-    this.#transfer = 'none'
-    const { callId } = this.#end
-    this.#end.tell({ callId, type: 'transferFailed', reason, sipCode })
+  #bridge(command: Extract<LegCommand, { type: 'bridge' }>): void {
+    const ways = this.#parts.targetWays(command, this.#environment, this.#trunk)
+    this.#transfer.bridge(command, ways)
   }
 }

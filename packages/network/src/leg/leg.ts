@@ -5,11 +5,18 @@ import type { Environment, NetworkCause, NetworkCommand, NetworkEvent } from '..
 import type { UserAgent } from '../sip/user-agent.ts'
 import type { TalkCommand } from '../talk/port.ts'
 import { LegMedia } from './media.ts'
+import type { Ways } from './route.ts'
 
 /** Commands that concern a leg which exists. */
 export type LegCommand = Exclude<
   NetworkCommand,
   { type: 'dial' } | { type: 'bye' } | { type: 'sandboxCall' }
+>
+
+/** Whom a transferred call is to reach, and who calls. */
+export type Target = Pick<
+  Extract<NetworkCommand, { type: 'bridge' }>,
+  'to' | 'from' | 'toOwnNumber' | 'callerIdName'
 >
 
 /** What a leg needs of its node. */
@@ -24,6 +31,10 @@ export interface LegParts {
   emit: (event: NetworkEvent) => void
   /** SIP URI that a transfer target stands for; null when it isn't allowed there. */
   transferUri: (to: string, environment: Environment, trunk: string | null) => string | null
+  /** Whether calls over that trunk are transferred by REFER. */
+  takesRefer: (trunk: string | null) => boolean
+  /** The ways to the target of a transfer, for a call that goes over `trunk`. */
+  targetWays: (target: Target, environment: Environment, trunk: string | null) => Ways
 }
 
 export interface Ending {

@@ -56,7 +56,12 @@ export class LegMedia {
 
   /** Binds the ports; `onOpened` hears null when there are none, and nothing at all when closed before. */
   open(
-    options: { address: string; talk: TalkOptions; recordTo: string | null },
+    options: {
+      address: string
+      talk: TalkOptions | null
+      recordTo: string | null
+      beside?: string | null
+    },
     onOpened: (opened: OpenedMedia | null) => void,
   ): void {
     this.#state = 'opening'
@@ -79,6 +84,17 @@ export class LegMedia {
 
   talk(command: TalkCommand): void {
     if (this.#state === 'open') this.#plane.post({ type: 'talk', legId: this.#legId, command })
+  }
+
+  /** Lets the peer hear how the target rings, or joins the two for good. */
+  bridge(targetLegId: string, stage: 'ringing' | 'joined'): void {
+    if (this.#state !== 'open') return
+    this.#plane.post({ type: 'bridge', legId: this.#legId, targetLegId, stage })
+  }
+
+  /** The target did not answer. */
+  unbridge(): void {
+    if (this.#state === 'open') this.#plane.post({ type: 'unbridge', legId: this.#legId })
   }
 
   /** Ends the media; `onClosed` is called once, with what was recorded. To be called once. */

@@ -1,5 +1,5 @@
 // A leg that we place: media first, then the trunks one after the other, then ringing, until somebody answers or not.
-import type { NetworkCommand } from '../port.ts'
+import type { NetworkCommand, TalkOptions } from '../port.ts'
 import type { CallEvent } from '../sip/call-event.ts'
 import { formatHop } from '../sip/hop.ts'
 import { Timers } from '../sip/machine.ts'
@@ -17,7 +17,11 @@ export const CARRIER_SILENCE_MS = 3_000
 /** With a 100 and nothing else, the call counts as accepted after so long, milliseconds. */
 export const ACCEPT_AFTER_MS = 8_000
 
-type Dial = Extract<NetworkCommand, { type: 'dial' }>
+/** Without `talk` nobody talks on the leg; `beside`: the leg that it is to be bridged with. */
+type Dial = Omit<Extract<NetworkCommand, { type: 'dial' }>, 'type' | 'talk'> & {
+  talk: TalkOptions | null
+  beside?: string
+}
 
 /** One INVITE on its way. */
 interface Attempt {
@@ -59,9 +63,9 @@ export class OutgoingLeg implements Leg {
 
   start(): void {
     if (this.#ways.none) return this.#refuse('no_trunk')
-    const { talk, recordTo } = this.#dial
+    const { talk, recordTo, beside = null } = this.#dial
     const address = this.#parts.media.bind
-    this.#end.media.open({ address, talk, recordTo }, (opened) => this.#onOpened(opened))
+    this.#end.media.open({ address, talk, recordTo, beside }, (opened) => this.#onOpened(opened))
   }
 
   post(command: LegCommand): void {

@@ -4,6 +4,7 @@ import { Pacer, type Rest } from '../rtp/pacer.ts'
 import { PortPool, type PortRange } from '../rtp/ports.ts'
 import type { Udp } from '../rtp/udp.ts'
 import type { SpeechService } from '../speech/port.ts'
+import { Bridge } from './bridge.ts'
 import { addFigures, NO_TOTALS, workerLoad, type WorkerLoad } from './load.ts'
 import type { MediaCommand, MediaEvent, MediaPlaneOptions } from './port.ts'
 import { MediaSession, type SessionDeps } from './session.ts'
@@ -34,6 +35,8 @@ export interface HostDeps {
 /** A leg from `open` to `closed`; `session` is null while its ports are being bound. */
 interface Leg {
   session: MediaSession | null
+  /** To the target that this leg is being transferred to. */
+  bridge: { targetLegId: string; bridge: Bridge } | null
   /** Ends when the leg has been opened or has failed. */
   opening: Promise<void>
   ending: boolean
@@ -85,9 +88,27 @@ export class MediaHost {
       leg.session.connect(command.agreement, command.early)
     } else if (command.type === 'digit') {
       leg.session.digit(command.digit, 'signalling')
-    } else {
+    } else if (command.type === 'talk') {
       leg.session.command(command.command)
+    } else if (command.type === 'bridge') {
+      this.#bridge(command, leg, leg.session)
+    } else {
+      leg.bridge?.bridge.part()
+      leg.bridge = null
     }
+  }
+
+  /** A target that is gone leaves the leg as it is: who asked is about to hear of that. */
+  #bridge(command: MediaCommand & { type: 'bridge' }, leg: Leg, session: MediaSession): void {
+    const { targetLegId, stage } = command
+    const target = this.#legs.get(targetLegId)
+    if (!target?.session || target.ending) return
+    if (leg.bridge?.targetLegId !== targetLegId) {
+      leg.bridge?.bridge.part()
+      leg.bridge = { targetLegId, bridge: new Bridge(session, target.session) }
+    }
+    if (stage === 'joined') leg.bridge.bridge.join()
+    else leg.bridge.bridge.ring()
   }
 
   /** Ends every leg (each reports `closed`). The speech service is its giver's to close. */
@@ -103,7 +124,7 @@ export class MediaHost {
     if (this.#legs.has(legId)) return this.#fail(legId, 'leg_exists')
     if (this.#closing) return this.#fail(legId, 'media_closing')
     if (this.#legs.size >= MAX_SESSIONS) return this.#fail(legId, 'media_full')
-    const leg: Leg = { session: null, opening: Promise.resolve(), ending: false }
+    const leg: Leg = { session: null, bridge: null, opening: Promise.resolve(), ending: false }
     this.#legs.set(legId, leg)
     leg.opening = this.#bind(command, leg)
   }

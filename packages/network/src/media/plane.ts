@@ -151,14 +151,20 @@ class ThreadedPlane implements MediaPlane {
     await Promise.all(this.#repairs)
   }
 
-  /** Gives a new leg to the worker with the fewest, one that isn't overloaded if there is; null when it was refused. */
+  /**
+   * Gives a new leg to the worker of the one that it is to be bridged with, else to that with the fewest, one that isn't
+   * overloaded if there is; null when it was refused.
+   */
   #place(command: MediaCommand & { type: 'open' }): MediaWorker | null {
-    const { legId, recordTo } = command
+    const { legId, recordTo, beside } = command
     const alive = this.#workers.filter((worker) => worker.thread !== null)
-    const worker = alive.sort(
-      (a, b) =>
-        Number(a.overload.overloaded) - Number(b.overload.overloaded) || a.legs.size - b.legs.size,
-    )[0]
+    const worker =
+      alive.find(({ legs }) => legs.has(beside ?? '')) ??
+      alive.sort(
+        (a, b) =>
+          Number(a.overload.overloaded) - Number(b.overload.overloaded) ||
+          a.legs.size - b.legs.size,
+      )[0]
     if (worker === undefined || this.#closed || this.#legs.has(legId)) {
       const reason = this.#legs.has(legId) ? 'leg_exists' : 'media_unavailable'
       queueMicrotask(() => this.#listeners.tell({ type: 'failed', legId, reason }))

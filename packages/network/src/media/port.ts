@@ -27,8 +27,18 @@ export interface MediaAgreement {
 }
 
 export type MediaCommand =
-  /** Binds an RTP/RTCP port pair; answered by `opened` or `failed`. */
-  | { type: 'open'; legId: string; address: string; talk: TalkOptions; recordTo: string | null }
+  /**
+   * Binds an RTP/RTCP port pair; answered by `opened` or `failed`. Without `talk` the leg neither hears nor speaks, and
+   * only a bridge gives it a voice. `beside`: a leg that this one is to be bridged with.
+   */
+  | {
+      type: 'open'
+      legId: string
+      address: string
+      talk: TalkOptions | null
+      recordTo: string | null
+      beside?: string | null
+    }
   /**
    * Starts or changes the stream. `early`: before the answer, so that nothing is spoken, heard as a turn or recorded
    * yet; recording runs from the first `connect` without it.
@@ -37,6 +47,13 @@ export type MediaCommand =
   /** The peer pressed a key, and its signalling says so (SIP INFO). */
   | { type: 'digit'; legId: string; digit: string }
   | { type: 'talk'; legId: string; command: TalkCommand }
+  /**
+   * Lets `legId` hear how `targetLegId` rings, while it is still talked with; `joined` ends the talking for good, and
+   * each hears the other. Both were opened, the target beside the leg.
+   */
+  | { type: 'bridge'; legId: string; targetLegId: string; stage: 'ringing' | 'joined' }
+  /** The target did not answer: the leg is talked with as before. A joined leg stays joined. */
+  | { type: 'unbridge'; legId: string }
   /** Ends the leg; answered by `closed`. Its ports drain before they are reused. */
   | { type: 'close'; legId: string }
 

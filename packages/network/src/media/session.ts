@@ -12,6 +12,7 @@ import type { SpeechService } from '../speech/port.ts'
 import type { Talk, TalkCommand, TalkOptions } from '../talk/port.ts'
 import { DigitMerge } from './digit-merge.ts'
 import type { DigitWay } from './digit-merge.ts'
+import { muteTalk, type Bridgeable } from './bridge.ts'
 import type { MediaAgreement, MediaEvent, MediaPlaneOptions } from './port.ts'
 import { QualityWatch } from './quality-watch.ts'
 import { promptSpeech } from './prompt.ts'
@@ -38,15 +39,16 @@ export interface SessionDeps {
 export interface SessionOptions {
   legId: string
   address: string
-  talk: TalkOptions
+  /** Null: the leg waits for a bridge. */
+  talk: TalkOptions | null
   recordTo: string | null
 }
 
-export class MediaSession {
+export class MediaSession implements Bridgeable {
   readonly #deps: SessionDeps
   readonly #options: SessionOptions
   readonly #stream: RtpStream
-  readonly #talk: Talk
+  #talk: Talk
   #recorder: Recorder | null = null
   #beat: Beat | null = null
   /** Monotonic time from which the media timeout counts while nothing has been received; null while held. */
@@ -80,14 +82,16 @@ export class MediaSession {
     const onDigit = (digit: string): void => session?.digit(digit, 'media')
     const stream = await RtpStream.open(address, { ...deps, onDigit })
     try {
-      const talk = await createTalk({
-        clock,
-        log: deps.log.child({ legId }),
-        speech: promptSpeech(deps.speech, () => session?.hasten()),
-        options: options.talk,
-        onEvent: (event) => deps.onEvent({ type: 'talk', legId, event }),
-        sendDigits: (digits, done) => session?.sendDigits(digits, done),
-      })
+      const talk = options.talk
+        ? await createTalk({
+            clock,
+            log: deps.log.child({ legId }),
+            speech: promptSpeech(deps.speech, () => session?.hasten()),
+            options: options.talk,
+            onEvent: (event) => deps.onEvent({ type: 'talk', legId, event }),
+            sendDigits: (digits, done) => session?.sendDigits(digits, done),
+          })
+        : muteTalk()
       session = new MediaSession(options, deps, { stream, talk })
       return session
     } catch (error) {
@@ -132,6 +136,10 @@ export class MediaSession {
 
   command(command: TalkCommand): void {
     this.#guard(() => this.#talk.command(command))
+  }
+
+  replaceTalk(make: (talk: Talk) => Talk): void {
+    this.#guard(() => (this.#talk = make(this.#talk)))
   }
 
   /** A digit that the peer told, as an event or by its signalling: from now on its sound tells nothing new. */

@@ -5,6 +5,12 @@ export const SAMPLES_PER_MS = SAMPLE_RATE / 1000
 export const FRAME_MS = 20
 export const FRAME_SAMPLES = FRAME_MS * SAMPLES_PER_MS
 
+/**
+ * Stands for a frame that is still on its way: nothing is sent in its place. Whoever receives hears it later and whole,
+ * where silence would cut into it.
+ */
+export const LATE_FRAME: Int16Array = new Int16Array(0)
+
 /** Frames cut from one piece of memory: a buffer of its own for each costs several times what is done with it. */
 const SLAB_FRAMES = 16
 let slab = new Int16Array(0)

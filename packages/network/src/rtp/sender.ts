@@ -89,7 +89,12 @@ export class RtpSender {
     return packets
   }
 
-  /** Lets time pass without packets. */
+  /** Lets 20 ms pass: what comes next is late, and so is what still waits for its packet. */
+  wait(): void {
+    this.#advance(1)
+  }
+
+  /** Lets time pass without packets. What waits for its packet is dropped. */
   skip(frames: number): void {
     this.#packetizer.drop()
     this.#advance(frames)

@@ -2,7 +2,7 @@
 import { randomHex, type Clock, type Random } from '@saperly/kernel'
 import { CODECS, type Codec } from '../codec/codec.ts'
 import { ToneReceiver, ToneSender } from './dtmf.ts'
-import { FRAME_MS } from './frame.ts'
+import { FRAME_MS, LATE_FRAME } from './frame.ts'
 import { Hearing, type HeardTurn } from './hearing.ts'
 import { Intake, type ReceiveFormat } from './intake.ts'
 import { JitterBuffer } from './jitter.ts'
@@ -142,8 +142,9 @@ export class RtpStream {
   }
 
   /**
-   * One 20 ms turn: sends a digit's frame if one is due, else what `next` gives (null is silence). While held nothing
-   * is sent and nothing is asked for. Returns the samples that went out, null for silence or nothing.
+   * One 20 ms turn: sends a digit's frame if one is due, else what `next` gives (null is silence, {@link LATE_FRAME} is
+   * nothing). While held nothing is sent and nothing is asked for. Returns the samples that went out, null for silence
+   * or nothing.
    */
   turn(next: () => Int16Array | null): Int16Array | null {
     const agreement = this.#agreement
@@ -156,6 +157,10 @@ export class RtpStream {
     }
     const step = this.#tonesOut.next()
     const pcm = step === null ? next() : null
+    if (pcm === LATE_FRAME) {
+      this.#sender.wait()
+      return null
+    }
     const packets = step ? this.#sender.tone(agreement, step) : this.#sender.audio(agreement, pcm)
     for (const packet of packets) this.#send(packet)
     return pcm

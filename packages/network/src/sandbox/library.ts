@@ -23,6 +23,8 @@ const NUMBERS: Readonly<Record<string, string>> = {
   '+15555550110': 'presses',
   '+15555550111': 'opts-out',
   '+15555550112': 'unanswered',
+  '+15555550113': 'no-transfer',
+  '+15555550114': 'silent-transfer',
 }
 /** Numbers that have a phone of their own. */
 export const SPECIAL_NUMBERS: readonly string[] = Object.keys(NUMBERS)

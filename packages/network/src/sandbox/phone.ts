@@ -258,10 +258,8 @@ export class Phone implements Line {
         return
       case 'reoffer':
         return this.#onOffer(event)
-      case 'referRequested': {
-        const report = event.accept()
-        return this.#parts.transfer(event.target, report)
-      }
+      case 'referRequested':
+        return this.#onRefer(event)
       case 'failed':
       case 'cancelled':
       case 'ended':
@@ -277,6 +275,12 @@ export class Phone implements Line {
       case 'referDone':
         return
     }
+  }
+
+  #onRefer(event: Extract<CallEvent, { type: 'referRequested' }>): void {
+    const { refer } = this.#script
+    if (refer === 'follow') this.#parts.transfer(event.target, event.accept())
+    else if (refer === 'silent') event.accept(false)
   }
 
   #onOffer(event: Extract<CallEvent, { type: 'reoffer' }>): void {

@@ -294,6 +294,20 @@ describe.concurrent('the sandbox', { retry: 2 }, () => {
     expect(await call.ended()).toMatchObject({ cause: 'transferred' })
   })
 
+  it('bridges a phone whose carrier refuses a transfer, until the target hangs up', async ({
+    expect,
+  }) => {
+    const call = dial('+15555550113')
+    await call.event('answered')
+    node.post({ type: 'transfer', callId: call.id, to: '+15555550107' })
+    expect(await call.event('bridgeWanted')).toMatchObject({ sipCode: 603 })
+    const about = { from: OURS, to: '+15555550107', callerIdName: null, ringTimeoutMs: 20_000 }
+    node.post({ type: 'bridge', callId: call.id, ...about })
+    await call.event('bridged')
+    expect((await call.event('unbridged')).measuredMs).toBeGreaterThan(2500)
+    expect(await call.ended()).toMatchObject({ cause: 'transferred' })
+  })
+
   it('fails a transfer to a phone that is busy, and the call goes on', async ({ expect }) => {
     const call = dial('+15555550109')
     await call.event('answered')

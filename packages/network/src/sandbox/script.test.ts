@@ -53,6 +53,7 @@ describe('scripts', () => {
     [[], ' must be an object'],
     [{}, 'steps must hold at least one step'],
     [{ steps: {} }, 'steps must be a list of at most 100'],
+    [{ steps: [ANSWER], refer: 'maybe' }, 'refer must be follow, refuse or silent'],
     [{ steps: [ANSWER], extra: 1 }, 'extra is not known here'],
     [{ steps: [{ do: 'say', text: 'x' }] }, 'steps[0] comes before the call is answered'],
     [{ steps: [ANSWER, { do: 'ring' }] }, 'steps[1] comes after the call is answered'],

@@ -46,6 +46,8 @@ export interface Script {
   voice: string | null
   /** Phrases that the phone listens for beside the default list. */
   expects: readonly string[]
+  /** What becomes of a REFER; `silent`: it is taken, and nothing is reported on it. */
+  refer: 'follow' | 'refuse' | 'silent'
   steps: readonly Step[]
 }
 
@@ -74,6 +76,7 @@ export function parseScript(json: string): Result<Script, ScriptFailure> {
     about: reader.optionalText('about', MAX_TEXT_CHARS) ?? '',
     voice: reader.optionalText('voice', MAX_PHRASE_CHARS),
     expects: reader.texts('expects', MAX_PHRASES, MAX_PHRASE_CHARS),
+    refer: readRefer(reader),
     steps: reader.list('steps', MAX_STEPS, readStep),
   }
   reader.end()
@@ -81,6 +84,13 @@ export function parseScript(json: string): Result<Script, ScriptFailure> {
   checkOrder(script.steps, reader)
   const failure = reader.failure
   return failure ? fail(failure) : ok(script)
+}
+
+function readRefer(reader: Reader): Script['refer'] {
+  const refer = reader.optionalText('refer', 20) ?? 'follow'
+  if (refer === 'follow' || refer === 'refuse' || refer === 'silent') return refer
+  reader.fault('refer', 'must be follow, refuse or silent')
+  return 'follow'
 }
 
 function readStep(step: Reader): Step {

@@ -34,8 +34,11 @@ export type SessionEvent =
   | { type: 'referAccepted' }
   | { type: 'referProgress'; sipCode: number }
   | { type: 'referDone'; outcome: ReferOutcome }
-  /** The peer asks us to call somebody else. Unless taken while this event is delivered, it is declined (603). */
-  | { type: 'referRequested'; target: string; accept: () => ReferReport }
+  /**
+   * The peer asks us to call somebody else. Unless taken while this event is delivered, it is declined (603). Accepted
+   * without reports, not even the first one is sent.
+   */
+  | { type: 'referRequested'; target: string; accept: (reports?: boolean) => ReferReport }
   | {
       type: 'ended'
       by: EndedBy

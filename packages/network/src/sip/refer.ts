@@ -11,10 +11,30 @@ export const REFER_LIMIT_MS = 180_000
 /** After a far-end BYE the last NOTIFY may still be on its way. */
 export const REFER_GRACE_MS = 4_000
 
-/** How a transfer ended. `transferred` only when the target answered. */
+/**
+ * How a transfer ended. `transferred` only when the target answered. `unable`: the far side can't do it or has fallen
+ * silent, so that it may be done without it; `failed`: it was tried in vain, or the call is gone.
+ */
 export type ReferOutcome =
   | { transferred: true; sipCode: number }
-  | { transferred: false; reason: string; sipCode: number | null }
+  | {
+      transferred: false
+      why: 'unable' | 'failed'
+      reason: string
+      sipCode: number | null
+    }
+
+/** Answers that say that the far side knows nothing of the call any more (RFC 3261 section 12.2.1.2). */
+const DIALOG_GONE: ReadonlySet<number> = new Set([408, 481])
+const SILENT = 'no notice after the transfer was accepted'
+const UNREPORTED = 'the peer hung up before the transfer was reported'
+
+const failed = (reason: string, sipCode: number | null): ReferOutcome => {
+  return { transferred: false, why: 'failed', reason, sipCode }
+}
+const unable = (reason: string, sipCode: number | null): ReferOutcome => {
+  return { transferred: false, why: 'unable', reason, sipCode }
+}
 
 type State = 'asked' | 'accepted' | 'noticed' | 'done'
 type Event =
@@ -85,21 +105,21 @@ export interface ReferOwner {
 
 export class ReferClient {
   readonly #machine: Machine<State, Event, Action>
-  #outcome: ReferOutcome = { transferred: false, reason: 'no answer', sipCode: null }
+  #outcome: ReferOutcome = failed('no answer', null)
   #progress = 100
 
   constructor(clock: Clock, owner: ReferOwner) {
     const timers = new Timers<'limit'>(clock)
-    const wait = (delayMs: number, reason: string): void =>
+    const wait = (delayMs: number, outcome: ReferOutcome): void =>
       timers.start('limit', delayMs, () => {
-        this.#outcome = { transferred: false, reason, sipCode: null }
+        this.#outcome = outcome
         this.#machine.step('timeout')
       })
     this.#machine = new Machine(REFER_TABLE, 'asked', {
       accept: () => owner.onAccepted(),
-      waitNotice: () => wait(REFER_SILENCE_MS, 'no notice after the transfer was accepted'),
-      waitFinal: () => wait(REFER_LIMIT_MS, 'no final notice of the transfer'),
-      grace: () => wait(REFER_GRACE_MS, 'the peer hung up before the transfer was reported'),
+      waitNotice: () => wait(REFER_SILENCE_MS, unable(SILENT, null)),
+      waitFinal: () => wait(REFER_LIMIT_MS, failed('no final notice of the transfer', null)),
+      grace: () => wait(REFER_GRACE_MS, failed(UNREPORTED, null)),
       progress: () => owner.onProgress(this.#progress),
       finish: () => {
         timers.stopAll()
@@ -116,8 +136,9 @@ export class ReferClient {
   /** The final response to the REFER, or null when none came. */
   answered(sipCode: number | null): void {
     if (sipCode !== null && sipCode < 300) return this.#machine.step('taken')
-    const reason = sipCode === null ? 'no answer to the transfer request' : 'refused by the carrier'
-    this.#settle('refused', { transferred: false, reason, sipCode })
+    if (sipCode === null) return this.#settle('refused', unable('no answer to the REFER', null))
+    const outcome = DIALOG_GONE.has(sipCode) ? failed : unable
+    this.#settle('refused', outcome('refused by the carrier', sipCode))
   }
 
   /** A NOTIFY of this subscription. */
@@ -128,16 +149,9 @@ export class ReferClient {
       return this.#settle('success', { transferred: true, sipCode: status })
     }
     if (status >= 300) {
-      return this.#settle('failure', {
-        transferred: false,
-        reason: 'the target did not answer',
-        sipCode: status,
-      })
+      return this.#settle('failure', failed('the target did not answer', status))
     }
-    if (ended) {
-      const reason = 'the carrier stopped reporting'
-      return this.#settle('dropped', { transferred: false, reason, sipCode: null })
-    }
+    if (ended) return this.#settle('dropped', failed('the carrier stopped reporting', null))
     this.#progress = status >= 100 ? status : 100
     this.#machine.step('underway')
   }
@@ -145,7 +159,7 @@ export class ReferClient {
   /** The far end hung up: the report may follow within the grace time. */
   peerGone(): void {
     if (this.#machine.state === 'asked') {
-      this.#outcome = { transferred: false, reason: 'the peer hung up', sipCode: null }
+      this.#outcome = failed('the peer hung up', null)
     }
     this.#machine.step('peerGone')
   }

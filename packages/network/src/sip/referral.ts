@@ -65,11 +65,12 @@ export class Referral {
     const target = parseNameAddr(request.headers.get('refer-to') ?? '')?.uri
     if (target === undefined) return transaction.respond(composeResponse(request, 400))
     let taken = false
-    const accept = (): ReferReport => {
+    const accept = (reports = true): ReferReport => {
       assert(!taken, 'a transfer request is taken once')
       taken = true
       const { client } = this.#parts
       transaction.respond(composeResponse(request, 202, { contact: client.contact }))
+      if (!reports) return () => {}
       return referReporter(cseqOf(request).number, (notify) => {
         if (this.#owner.live()) client.send(notify, () => {})
       })

@@ -112,7 +112,7 @@ export type TalkEvent =
 export interface Talk {
   /** One received frame: 160 samples, 8 kHz; `voiced` audio or concealment. `at` is epoch ms of the frame's end. */
   hear(frame: Int16Array, at: number): void
-  /** The next 160 samples to send, or null for silence. */
+  /** The next 160 samples to send, null for silence, or `LATE_FRAME` for nothing. */
   play(at: number): Int16Array | null
   /** A digit arrived by RFC 4733. */
   digit(digit: string, at: number): void

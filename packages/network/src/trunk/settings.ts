@@ -37,6 +37,8 @@ export interface TrunkSettings {
   followRedirects?: number
   /** Hosts that a redirect may name besides the trunk's own. */
   redirectHosts?: readonly string[]
+  /** False: its calls are transferred by the network itself, without asking by REFER first. Default true. */
+  refer?: boolean
   /** True: numbers are sent without their plus. Default false. */
   stripPlus?: boolean
   /** Shown to the callee instead of the number that calls. Default: none. */

@@ -10,6 +10,7 @@ import type { Endpoint, Hop, Protocol } from '../sip/hop.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
 import type { Codec } from '../sip/sdp.ts'
 import type { Resolver } from '../sip/resolver.ts'
+import { parseUri } from '../sip/uri.ts'
 import type { UserAgent } from '../sip/user-agent.ts'
 import { TrunkHosts } from './hosts.ts'
 import type { HostsDeps } from './hosts.ts'
@@ -46,6 +47,8 @@ export class Trunk {
   readonly hosts: TrunkHosts
   readonly codecs: readonly Codec[]
   readonly srtp: SrtpMode
+  /** Whether its calls are transferred by REFER. */
+  readonly refer: boolean
   readonly credentials: Credentials | null
   /** What callers over this trunk must prove to know; null: their address is enough. */
   readonly callers: Callers | null
@@ -63,6 +66,7 @@ export class Trunk {
     this.names = new TrunkNames(settings, deps.ours)
     this.codecs = settings.codecs
     this.srtp = settings.srtp ?? 'off'
+    this.refer = settings.refer ?? true
     this.credentials = credentialsOf(settings.username, settings.password, settings.authRealm)
     const callers = credentialsOf(inbound?.username ?? null, inbound?.password ?? null, null)
     const algorithms = inbound?.algorithms ?? SERVER_ALGORITHMS
@@ -118,14 +122,14 @@ export class Trunk {
     return hosts || (this.#sources?.has(address) ?? false)
   }
 
-  /** The way to `to` over one of its hops. */
+  /** The way to `to`, a number or a SIP URI, over one of its hops. */
   routeTo(to: string, from: string, callerName: string | null, via: Hop): Route {
     const identity = this.names.identityOf(from, callerName)
     return {
       ...identity,
       trunk: this.name,
       via,
-      to: this.names.uriOf(to),
+      to: parseUri(to) ? to : this.names.uriOf(to),
       codecs: this.codecs,
       srtp: this.srtp,
       credentials: this.credentials,

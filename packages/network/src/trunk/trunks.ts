@@ -5,11 +5,12 @@ import type { TrunkState } from '../port.ts'
 import { DigestServer } from '../sip/digest-server.ts'
 import type { Hop } from '../sip/hop.ts'
 import type { SipRequest } from '../sip/message.ts'
+import { parseUri } from '../sip/uri.ts'
 import type { Refusal } from '../sip/user-agent.ts'
 import { Trunk } from './trunk.ts'
 import type { TrunkDeps } from './trunk.ts'
 import type { TrunkSettings } from './settings.ts'
-import { TrunkWays } from './ways.ts'
+import { TrunkWays, trunksFor } from './ways.ts'
 import type { CallParties } from './ways.ts'
 
 /** What callers over a trunk are asked for credentials of. */
@@ -43,7 +44,14 @@ export class Trunks {
   }
 
   waysTo(call: CallParties): TrunkWays {
-    return new TrunkWays(this.#trunks, call)
+    return new TrunkWays(trunksFor(this.#trunks, call.to), call)
+  }
+
+  /** As {@link waysTo}; where nobody serves the target, or it is no number, by the trunk `own` of the transferred call. */
+  waysToTarget(call: CallParties, own: string | null): TrunkWays {
+    const serving = parseUri(call.to) ? [] : trunksFor(this.#trunks, call.to)
+    const trunk = this.named(own)
+    return new TrunkWays(serving.length > 0 || !trunk ? serving : [trunk], call)
   }
 
   /** False for strangers, who are not even told no. */

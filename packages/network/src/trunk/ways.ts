@@ -43,8 +43,9 @@ export class TrunkWays implements Ways {
   #tried = 0
   #released = false
 
+  /** `trunks`: those that serve the call, in the order in which they are tried. */
   constructor(trunks: readonly Trunk[], call: CallParties) {
-    this.#trunks = trunksFor(trunks, call.to)
+    this.#trunks = [...trunks]
     this.#call = call
     this.none = this.#trunks.length === 0
   }

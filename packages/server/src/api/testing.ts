@@ -143,6 +143,7 @@ export class ScriptedCalls implements Calls {
       ringTimeoutSec: 45,
       maxDurationSec: 900,
       dialog: null,
+      bridge: null,
       heartbeatAt: at,
       createdAt: at,
       answeredAt: null,

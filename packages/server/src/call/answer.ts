@@ -52,6 +52,7 @@ export async function answer(deps: CallDeps, incoming: Incoming): Promise<Answer
 
   const rejected = await finish(deps, call, 'abandon', {
     measuredMs: null,
+    targetMs: null,
     reportedSec: null,
     cause: 'insufficient_funds',
     sipCode: SERVICE_UNAVAILABLE,

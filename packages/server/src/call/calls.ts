@@ -2,7 +2,6 @@
 import { failure, type FailureOf } from '@saperly/contract'
 import { deferred, fail, ok, type Deferred, type Result, type Timer } from '@saperly/kernel'
 import type { NetworkEvent } from '@saperly/network'
-import { mayDial, numberIn } from '../consent/destination.ts'
 import { disclosureOf } from '../consent/disclosure.ts'
 import type { CallRow, EventRow, Tenant } from '../store/port.ts'
 import { type Answer, answer, type Incoming } from './answer.ts'
@@ -14,6 +13,7 @@ import type { Calls, PlaceFailure, PlaceRequest } from './port.ts'
 import { concurrencyFailure } from './refusal.ts'
 import { Session } from './session.ts'
 import { persist } from './timeline.ts'
+import { mayTransfer } from './transfer.ts'
 
 /** How often live calls say that their process is alive; a crash bills at most this much too little. */
 export const HEARTBEAT_MS = 5_000
@@ -75,7 +75,7 @@ export class CallRegistry implements Calls {
   async transfer(tenant: Tenant, callId: string, to: string): ReturnType<Calls['transfer']> {
     const { session, failed } = await this.#live(tenant, callId)
     if (failed) return fail(failed)
-    const refused = await this.#mayTransfer(tenant, to)
+    const refused = await mayTransfer(this.#deps, tenant, to)
     if (refused) return fail(refused)
     return (await session.transfer(to)) ?? fail(notActive(session.call))
   }
@@ -171,9 +171,11 @@ export class CallRegistry implements Calls {
     const { call } = session
     log.error('call.session.failed', { callId: call.id }, error)
     network.post({ type: 'hangUp', callId: call.id })
-    const talkedMs = call.answeredAt === null ? null : this.#deps.clock.now() - call.answeredAt
+    const sinceMs = (answeredAt: number | null): number | null =>
+      answeredAt === null ? null : this.#deps.clock.now() - answeredAt
     const end = {
-      measuredMs: talkedMs,
+      measuredMs: sinceMs(call.answeredAt),
+      targetMs: sinceMs(call.bridge?.answeredAt ?? null),
       reportedSec: null,
       cause: 'process_lost' as const,
       sipCode: null,
@@ -237,23 +239,6 @@ export class CallRegistry implements Calls {
     if (!call) return { session: null, failed: failure('CallNotFound', { callId }) }
     const session = this.#sessions.get(callId)
     return session ? { session, failed: null } : { session: null, failed: notActive(call) }
-  }
-
-  /** Opt-out and allowed destination of the target are checked as for a call (contract, "Transferring a call"). */
-  async #mayTransfer(
-    tenant: Tenant,
-    to: string,
-  ): Promise<FailureOf<'RecipientOptedOut' | 'DestinationNotAllowed'> | null> {
-    const { policy, rates, store } = this.#deps
-    const destination = {
-      countries: policy.allowedCountries,
-      hasExplicitRate: (e164: string) => rates.isPriced(e164),
-    }
-    const dial = mayDial(destination, tenant.environment, to)
-    if (!dial.ok) return dial.failure
-    const number = numberIn(to)
-    if (number === null || !(await store.tables.consent.isOptedOut(tenant, number))) return null
-    return failure('RecipientOptedOut', { to: number })
   }
 }
 

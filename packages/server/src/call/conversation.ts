@@ -6,7 +6,7 @@ import type { Expect, TalkEvent } from '@saperly/network'
 import type { BrainDirective } from '../brain/port.ts'
 import { isOptOutText, OPT_OUT_DIGIT } from '../consent/opt-out.ts'
 import { Ask, type AskHandlers } from './asking.ts'
-import type { ConversationDeps, ConversationHooks } from './conversation-port.ts'
+import type { ConversationDeps } from './conversation-port.ts'
 import { type EventBody, expectOf, Heard, type Turn } from './heard.ts'
 import { Voice } from './voice.ts'
 import { Voicemail } from './voicemail.ts'
@@ -113,49 +113,51 @@ export class Conversation {
 
   transferFailed(reason: string, sipCode: number | null): void {
     this.#tell({ type: 'transfer_failed', reason, sipCode })
+    // No silence was told in the meantime.
+    if (!this.#ask && !this.#closing) this.#listen()
+  }
+
+  /** Somebody else talks with the peer from now on: the agent is not asked any more, nor listened to. */
+  letGo(): void {
+    this.#ask?.drop('ended')
+    this.#ask = null
+    this.#closing = true
   }
 
   /** The call is final. */
   ended(body: Extract<EventBody, { type: 'call_ended' }>): void {
-    this.#ask?.drop('ended')
-    this.#ask = null
+    this.letGo()
     this.#tell(body)
   }
 
   // --- from the network -------------------------------------------------------------------------------------------
 
   async #onTurn(turn: Turn): Promise<void> {
-    const { log, hooks } = this.#deps
+    const { log } = this.#deps
+    const { text, noMatch, confidence, recognizer, startedAt, endedAt } = turn
     this.#silences = 0
-    log.turn({
-      role: 'caller',
-      text: turn.text,
-      heardText: null,
-      startedAt: turn.startedAt,
-      endedAt: turn.endedAt,
-      interrupted: false,
-    })
+    log.turn({ role: 'caller', text, heardText: null, startedAt, endedAt, interrupted: false })
     log.event('turn', {
-      text: turn.text,
-      noMatch: turn.noMatch,
-      confidence: turn.confidence,
-      recognizer: turn.recognizer,
+      text,
+      noMatch,
+      confidence,
+      recognizer,
       startedAt: new Date(turn.startedAt).toISOString(),
       endedAt: new Date(turn.endedAt).toISOString(),
     })
-    if (isOptOutText(turn.text)) return this.#optedOut({ text: turn.text }, hooks)
+    if (isOptOutText(turn.text)) return this.#optedOut({ text: turn.text })
     if (!this.#voicemail.isGreeting(turn.startedAt)) this.#heard.addTurn(turn)
     else if (!this.#ask) this.#listen()
     this.#deliver()
   }
 
   async #onDigits(digits: string): Promise<void> {
-    const { log, hooks } = this.#deps
+    const { log } = this.#deps
     this.#silences = 0
     log.event('dtmf', { digits, direction: 'received' })
     const optOut = this.#heard.wantedDigits === 0 && this.#deps.plan.disclosure !== null
     if (optOut && digits.includes(OPT_OUT_DIGIT)) {
-      return this.#optedOut({ digit: OPT_OUT_DIGIT }, hooks)
+      return this.#optedOut({ digit: OPT_OUT_DIGIT })
     }
     if (this.#heard.addDigits(digits)) this.#deliver()
   }
@@ -306,7 +308,7 @@ export class Conversation {
         }
         return this.#end(ask, () => hooks.transfer(directive.to))
       case 'opt_out':
-        return this.#optedOut({ text: '' }, hooks)
+        return this.#optedOut({ text: '' })
     }
   }
 
@@ -364,11 +366,8 @@ export class Conversation {
     this.#farewell(APOLOGY, 'no_brain')
   }
 
-  async #optedOut(
-    how: { text: string } | { digit: string },
-    hooks: ConversationHooks,
-  ): Promise<void> {
-    await hooks.optOut(how)
+  async #optedOut(how: { text: string } | { digit: string }): Promise<void> {
+    await this.#deps.hooks.optOut(how)
     this.#tell({ type: 'opt_out', ...how })
     this.voice.stop()
     this.#farewell(OPT_OUT_CONFIRMATION, 'opted_out')
@@ -376,9 +375,7 @@ export class Conversation {
 
   /** Says a last sentence and ends the call; nothing else is begun. */
   #farewell(text: string, cause: HangupCause): void {
-    this.#ask?.drop('ended')
-    this.#ask = null
-    this.#closing = true
+    this.letGo()
     this.voice.saysPlatform(text, 'platform', false)
     this.voice.whenIdle(null, () => this.#deps.hooks.hangUp(cause))
   }

@@ -1,12 +1,14 @@
 // The last transaction of a call: final state, bill, event, audit and webhooks, all or nothing.
-import { assert } from '@saperly/kernel'
+import { assert, billedSeconds, costCents } from '@saperly/kernel'
 import { audit } from '../consent/trail.ts'
-import type { CallRow, Tables } from '../store/port.ts'
+import { type BridgeRecord, CALL_HOLD, type CallRow, type Tables } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { liveStates, nextState, type CallEvent } from './machine.ts'
 import { outcomeOf, type Ending } from './outcome.ts'
 
 export interface Finish extends Omit<Ending, 'maxDurationSec' | 'rateCentsPerMin'> {
+  /** From the answer of the target that the call was bridged with to its end; null when there was none. */
+  targetMs: number | null
   sipCode: number | null
   q850Cause: number | null
   recordingPath: string | null
@@ -14,7 +16,7 @@ export interface Finish extends Omit<Ending, 'maxDurationSec' | 'rateCentsPerMin
 }
 
 /**
- * Makes the call final, resolves its hold, and queues exactly one `call.completed` or `call.failed`. Null when the
+ * Makes the call final, resolves its hold and that of its target, and queues exactly one `call.completed` or `call.failed`. Null when the
  * call was final before (somebody else finished it): then nothing is written.
  */
 export async function finish(
@@ -31,13 +33,16 @@ export async function finish(
   })
   const at = deps.clock.now()
   const row = await deps.store.transaction(async (tables) => {
-    const bill = await settle(tables, call, outcome.costCents, at)
+    const bill = await settle(tables, call.id, CALL_HOLD, outcome.costCents, at)
+    const { bridge } = call
+    const target =
+      bridge && (await settle(tables, call.id, bridge.hold, targetCents(bridge, end.targetMs), at))
     const final = await tables.calls.change(call.id, liveStates, {
       state: 'ended',
       status: outcome.status,
       durationSec: outcome.durationSec,
       // What was really taken: a reported duration can cost more than balance and caps allow.
-      costCents: bill.takenCents,
+      costCents: bill.takenCents + (target?.takenCents ?? 0),
       hangupCause: outcome.hangupCause,
       sipCode: end.sipCode,
       q850Cause: end.q850Cause,
@@ -46,7 +51,7 @@ export async function finish(
       endedAt: at,
     })
     if (!final) return null
-    await tell(deps, tables, final, bill)
+    await tell(deps, tables, final, target ? [bill, target] : [bill])
     return final
   })
   if (row) {
@@ -63,16 +68,34 @@ interface Bill {
   entry: 'ledger.settle' | 'ledger.release' | null
 }
 
-async function settle(tables: Tables, call: CallRow, costCents: number, at: number): Promise<Bill> {
+/** Per second, rounded up, like the call itself; a cut comes a moment late, and that moment is ours. */
+function targetCents(bridge: BridgeRecord, targetMs: number | null): number {
+  if (targetMs === null) return 0
+  const seconds = Math.min(billedSeconds(targetMs), bridge.maxDurationSec)
+  return costCents(seconds, bridge.rateCentsPerMin)
+}
+
+async function settle(
+  tables: Tables,
+  callId: string,
+  hold: number,
+  costCents: number,
+  at: number,
+): Promise<Bill> {
   if (costCents > 0) {
-    const settled = await tables.ledger.settle(call.id, costCents, at)
+    const settled = await tables.ledger.settle(callId, costCents, at, hold)
     if (settled) return { ...settled, entry: 'ledger.settle' }
   }
-  const released = await tables.ledger.release(call.id, at)
+  const released = await tables.ledger.release(callId, at, hold)
   return { takenCents: 0, shortfallCents: 0, entry: released ? 'ledger.release' : null }
 }
 
-async function tell(deps: CallDeps, tables: Tables, call: CallRow, bill: Bill): Promise<void> {
+async function tell(
+  deps: CallDeps,
+  tables: Tables,
+  call: CallRow,
+  bills: readonly Bill[],
+): Promise<void> {
   const at = deps.clock.now()
   const tenant = { workspaceId: call.workspaceId, environment: call.environment }
   const result = {
@@ -96,8 +119,9 @@ async function tell(deps: CallDeps, tables: Tables, call: CallRow, bill: Bill): 
       data,
       at,
     })
-  const { takenCents, shortfallCents, entry } = bill
-  if (entry) await record(entry, { takenCents, shortfallCents })
+  for (const { takenCents, shortfallCents, entry } of bills) {
+    if (entry) await record(entry, { takenCents, shortfallCents })
+  }
   await record('call.ended', result)
   const emit = (eventType: string, payload: Record<string, unknown>): Promise<number> =>
     tables.outbox.emit({ tenant, eventType, payload, at, nextId: () => deps.ids.next('dlv') })

@@ -41,6 +41,7 @@ export function newCall(
     ringTimeoutSec: beginning.ringTimeoutSec ?? DEFAULT_RING_TIMEOUT_SEC,
     maxDurationSec: beginning.maxDurationSec ?? connection.settings.maxDurationSec,
     dialog: null,
+    bridge: null,
     heartbeatAt: createdAt,
     createdAt,
     answeredAt: null,

@@ -19,11 +19,16 @@ async function recoverCall(deps: CallDeps, call: CallRow): Promise<void> {
   if (call.dialog) {
     deps.network.post({ type: 'bye', callId: call.id, dialog: call.dialog as DialogRecord })
   }
+  const { bridge } = call
+  if (bridge?.dialog) {
+    deps.network.post({ type: 'bye', callId: call.id, dialog: bridge.dialog as DialogRecord })
+  }
   const turns = await deps.store.tables.transcripts.list(call.id)
-  const measuredMs =
-    call.answeredAt === null ? null : Math.max(1, call.heartbeatAt - call.answeredAt)
+  const talkedMs = (answeredAt: number | null): number | null =>
+    answeredAt === null ? null : Math.max(1, call.heartbeatAt - answeredAt)
   const finished = await finish(deps, call, 'abandon', {
-    measuredMs,
+    measuredMs: talkedMs(call.answeredAt),
+    targetMs: talkedMs(bridge?.answeredAt ?? null),
     reportedSec: null,
     cause: 'process_lost',
     sipCode: null,

@@ -4,7 +4,7 @@
 // The scope ends when the call is final: then no timer, no question to the brain and no subscription of it is left.
 import { failure, type FailureOf, type HangupCause } from '@saperly/contract'
 import { assert, deferred, ok, type Result, type Scope, withScope } from '@saperly/kernel'
-import type { NetworkEvent } from '@saperly/network'
+import type { NetworkEvent, TalkEvent } from '@saperly/network'
 import type { Brain } from '../brain/port.ts'
 import { revokeConsent } from '../consent/consent.ts'
 import { optOut } from '../consent/opt-out.ts'
@@ -17,7 +17,7 @@ import type { CallEvent } from './machine.ts'
 import type { CallPlan } from './plan.ts'
 import { type CallLog, persist, type TimelineType } from './timeline.ts'
 import { Steps } from './steps.ts'
-import { TransferRequest } from './transfer.ts'
+import { Transfers } from './transfers.ts'
 import { transition } from './transition.ts'
 
 /** How long the network may take to report the end of a call that we ended. */
@@ -35,7 +35,7 @@ export class Session {
   #scope: Scope | null = null
   #brain: Brain | null = null
   #conversation: Conversation | null = null
-  #transfer: TransferRequest | null = null
+  readonly #transfers: Transfers
   /** What to call the end, when it was our doing. */
   #cause: HangupCause | null = null
   #reportedSec: number | null = null
@@ -49,6 +49,14 @@ export class Session {
     this.#tenant = { workspaceId: call.workspaceId, environment: call.environment }
     this.#log = deps.timeline.open(call)
     this.#steps = new Steps(deps.clock)
+    this.#transfers = new Transfers(deps, plan, this.#log, {
+      call: () => this.#call,
+      changed: (row) => (this.#call = row),
+      after: (delayMs, step) => this.#steps.after(delayMs, step),
+      cut: () => void this.#steps.add(() => this.#hangUp('insufficient_funds')),
+      letGo: () => this.#conversation?.letGo(),
+      failed: ({ reason, sipCode }) => this.#conversation?.transferFailed(reason, sipCode),
+    })
   }
 
   get call(): CallRow {
@@ -129,7 +137,7 @@ export class Session {
 
   /** Resolves when the carrier has taken or refused the transfer; null: the call is not connected. */
   async transfer(to: string): Promise<Result<CallRow, FailureOf<'TransferFailed'>> | null> {
-    const request = await this.#steps.ask(() => this.#beginTransfer(to), null)
+    const request = await this.#steps.ask(() => this.#transfers.begin(to), null)
     if (!request) return null
     const refusal = await request.answered
     if (!refusal) return ok(this.#call)
@@ -176,19 +184,13 @@ export class Session {
         )
         return
       case 'transferAccepted':
-        this.#noteTransfer('accepted', null, null)
-        return this.#transfer?.accepted()
       case 'transferred':
-        this.#cause = 'transferred'
-        this.#noteTransfer('completed', null, event.sipCode)
-        return this.#transfer?.accepted()
-      case 'transferFailed': {
-        const { reason, sipCode } = event
-        this.#noteTransfer('failed', reason, sipCode)
-        this.#transfer?.failed({ reason, sipCode })
-        this.#transfer = null
-        return this.#conversation?.transferFailed(reason, sipCode)
-      }
+      case 'transferFailed':
+      case 'bridgeWanted':
+      case 'bridged':
+      case 'targetDialog':
+      case 'unbridged':
+        return this.#transfers.onNetwork(event)
       case 'recordingSaved':
         return void (this.#recordingPath = event.path)
       case 'quality':
@@ -197,9 +199,23 @@ export class Session {
         return this.#onEnded(event)
       case 'incoming':
         return
-      default:
-        return this.#conversation?.onTalk(event)
+      case 'speaking':
+      case 'spoke':
+      case 'turn':
+      case 'resumed':
+      case 'digits':
+      case 'digitsSent':
+      case 'silence':
+      case 'machine':
+        return this.#onTalk(event)
     }
+  }
+
+  /** While the peer waits to be transferred, silence is no question; what it says to the target is nobody's business. */
+  async #onTalk(event: TalkEvent): Promise<void> {
+    if (event.type === 'silence' && this.#transfers.underWay) return
+    if (this.#transfers.bridged && event.type !== 'spoke') return
+    await this.#conversation?.onTalk(event)
   }
 
   async #onAnswered(event: Extract<NetworkEvent, { type: 'answered' }>): Promise<void> {
@@ -269,8 +285,10 @@ export class Session {
         fork: (name, body) => this.#scope?.fork(name, body),
         after: (delayMs, step) => this.#steps.after(delayMs, step),
         post: (command) => network.post({ callId, ...command }),
-        hangUp: (cause) => void this.#steps.add(() => this.#hangUp(cause)),
-        transfer: (target) => void this.#steps.add(() => this.#beginTransfer(target)),
+        hangUp: (cause) =>
+          void this.#steps.add(() => (this.#transfers.bridged ? undefined : this.#hangUp(cause))),
+        transfer: (target) =>
+          void this.#steps.add(() => this.#transfers.beginUnasked(this.#tenant, target)),
         disclosed: (text, heard) => this.#log.audit('disclosure.spoken', { text, heard }),
         optOut: (how) => this.#optOut(how),
       },
@@ -280,6 +298,7 @@ export class Session {
 
   #talking(act: (conversation: Conversation) => void): boolean {
     if (this.#call.state !== 'connected' || !this.#conversation) return false
+    if (this.#transfers.bridged) return false
     act(this.#conversation)
     return true
   }
@@ -297,23 +316,6 @@ export class Session {
         q850Cause: null,
       }),
     )
-  }
-
-  #beginTransfer(to: string): TransferRequest | null {
-    if (this.#call.state !== 'connected') return null
-    if (this.#transfer) return TransferRequest.refused(to, 'another transfer is under way')
-    this.#transfer = new TransferRequest(to)
-    this.#noteTransfer('requested', null, null)
-    this.#deps.network.post({ type: 'transfer', callId: this.#call.id, to })
-    return this.#transfer
-  }
-
-  #noteTransfer(
-    state: 'requested' | 'accepted' | 'completed' | 'failed',
-    reason: string | null,
-    sipCode: number | null,
-  ): void {
-    this.#log.event('transfer', { to: this.#transfer?.to ?? '', state, reason, sipCode })
   }
 
   async #optOut(how: { text: string } | { digit: string }): Promise<void> {
@@ -368,11 +370,12 @@ export class Session {
       q850Cause: number | null
     },
   ): Promise<void> {
-    this.#transfer?.failed({ reason: 'the call has ended', sipCode: null })
+    this.#transfers.ended()
     await this.#log.flushed()
     const row = await persist(this.#deps, () =>
       finish(this.#deps, this.#call, event, {
         ...end,
+        targetMs: this.#transfers.targetMs,
         reportedSec: this.#reportedSec,
         recordingPath: this.#recordingPath,
         hasTranscript: this.#log.turns > 0,

@@ -63,6 +63,30 @@ const ATTEMPTS: readonly [string, string][] = [
     }),
   ],
   [
+    'a hold of a target beside no call',
+    transfer({
+      ...WALLET_TO_REVENUE,
+      kind: `'reserve'`,
+      posted_cents: '0',
+      hold_cents: '1',
+      balance_after_cents: '476',
+      call_id: `'call_none'`,
+      hold_no: '1',
+    }),
+  ],
+  [
+    'a hold of a target on another key',
+    transfer({
+      ...WALLET_TO_REVENUE,
+      kind: `'reserve'`,
+      posted_cents: '0',
+      hold_cents: '1',
+      balance_after_cents: '476',
+      call_id: `'call_a'`,
+      hold_no: '1',
+    }),
+  ],
+  [
     'a settle that leaves something held',
     transfer({
       ...WALLET_TO_REVENUE,

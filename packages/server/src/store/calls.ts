@@ -19,6 +19,7 @@ const CHANGEABLE = [
   'recordingPath',
   'hasTranscript',
   'dialog',
+  'bridge',
   'heartbeatAt',
   'answeredAt',
   'endedAt',

@@ -13,8 +13,8 @@ const CHECKS: readonly string[] = [
    from account a left join lateral (
      select coalesce(sum(amount_cents + hold_cents), 0) as posted,
        coalesce(sum(hold_cents), 0) as held,
-       count(*) filter (where kind = 'reserve')
-         - count(*) filter (where kind in ('settle', 'release')) as open
+       count(*) filter (where kind = 'reserve' and hold_no = 0)
+         - count(*) filter (where kind in ('settle', 'release') and hold_no = 0) as open
      from transfer t where t.workspace_id = a.workspace_id and t.environment = a.environment
    ) s on true
    where (a.posted_cents, a.held_cents, a.open_holds) <> (s.posted, s.held, s.open)
@@ -27,9 +27,9 @@ const CHECKS: readonly string[] = [
      from transfer
    ) t where t.balance_after_cents <> t.balance`,
 
-  `select workspace_id, environment, 'the hold of ' || call_id || ' does not add up' as problem
+  `select workspace_id, environment, 'hold ' || hold_no || ' of ' || call_id || ' does not add up' as problem
    from transfer where call_id is not null
-   group by workspace_id, environment, call_id
+   group by workspace_id, environment, call_id, hold_no
    having count(*) filter (where kind = 'reserve') <> 1
      or count(*) filter (where kind in ('settle', 'release')) > 1
      or sum(hold_cents) < 0

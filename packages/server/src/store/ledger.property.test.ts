@@ -15,33 +15,46 @@ const CHAIN: Record<KeyId, readonly KeyId[]> = {
 }
 
 type Op =
-  | { do: 'reserve'; call: number; key: KeyId | null; cents: number }
-  | { do: 'extend' | 'settle'; call: number; cents: number }
-  | { do: 'release'; call: number }
+  | { do: 'reserve'; call: number; hold: number; key: KeyId | null; cents: number }
+  | { do: 'extend' | 'settle'; call: number; hold: number; cents: number }
+  | { do: 'release'; call: number; hold: number }
   | { do: 'topUp'; cents: number }
 
 const call = fc.integer({ min: 0, max: 7 })
+/** The call's own, and those of the targets that it is bridged with. */
+const hold = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 2 }))
 const cents = fc.integer({ min: 1, max: 260 })
 const op: fc.Arbitrary<Op> = fc.oneof(
   fc.record({
     do: fc.constant('reserve' as const),
     call,
+    hold,
     key: fc.constantFrom<KeyId | null>('key_root', 'key_leaf', 'key_free', null),
     cents,
   }),
-  fc.record({ do: fc.constantFrom('extend' as const, 'settle' as const), call, cents }),
-  fc.record({ do: fc.constant('release' as const), call }),
+  fc.record({ do: fc.constantFrom('extend' as const, 'settle' as const), call, hold, cents }),
+  fc.record({ do: fc.constant('release' as const), call, hold }),
   fc.record({ do: fc.constant('topUp' as const), cents: fc.integer({ min: 1, max: 60 }) }),
 )
+
+interface Hold {
+  number: number
+  held: number
+  key: KeyId | null
+  chain: readonly KeyId[]
+  open: boolean
+}
 
 /** What the ledger promises, in memory. */
 class Model {
   available = 500
   readonly used: Record<KeyId, number> = { key_root: 0, key_leaf: 0, key_free: 0 }
-  readonly holds = new Map<number, { held: number; chain: readonly KeyId[]; open: boolean }>()
+  /** By call and number of the hold. */
+  readonly holds = new Map<string, Hold>()
 
+  /** Calls, not holds: a target counts as no call of its own. */
   get live(): number {
-    return [...this.holds.values()].filter((hold) => hold.open).length
+    return [...this.holds.values()].filter(({ open, number }) => open && number === 0).length
   }
 
   room(chain: readonly KeyId[]): number {
@@ -84,27 +97,31 @@ describe.each(serversUnderTest)('the ledger and its model on $name', ({ binDir }
       return
     }
     const id = `call_${world}_${next.call}`
-    const hold = model.holds.get(next.call)
+    const name = `${next.call} ${next.hold}`
+    const hold = model.holds.get(name)
     if (next.do === 'reserve') {
-      if (hold) return
-      const chain = next.key ? CHAIN[next.key] : []
+      const own = model.holds.get(`${next.call} 0`)
+      if (hold || (next.hold > 0 && !own)) return
+      const key = own ? own.key : next.key
+      const chain = key ? CHAIN[key] : []
       const result = await ledger.reserve({
         tenant,
         callId: id,
-        keyId: next.key && `${next.key}_${world}`,
+        hold: next.hold,
+        keyId: key && `${key}_${world}`,
         amountCents: next.cents,
         at: NOW,
       })
-      const refusal = model.refusal(chain, next.cents, true)
+      const refusal = model.refusal(chain, next.cents, next.hold === 0)
       expect(result.ok ? null : result.refusal.reason).toBe(refusal)
       if (refusal) return
       model.move(chain, next.cents)
-      model.holds.set(next.call, { held: next.cents, chain, open: true })
+      model.holds.set(name, { number: next.hold, held: next.cents, key, chain, open: true })
       return
     }
     if (next.do === 'extend') {
       if (!hold?.open) return
-      const result = await ledger.extend(id, next.cents, NOW)
+      const result = await ledger.extend(id, next.cents, NOW, next.hold)
       const refusal = model.refusal(hold.chain, next.cents, false)
       expect(result.ok ? null : result.refusal.reason).toBe(refusal)
       if (refusal) return
@@ -114,7 +131,9 @@ describe.each(serversUnderTest)('the ledger and its model on $name', ({ binDir }
     }
     const cost = next.do === 'settle' ? next.cents : 0
     const result =
-      next.do === 'settle' ? await ledger.settle(id, cost, NOW) : await ledger.release(id, NOW)
+      next.do === 'settle'
+        ? await ledger.settle(id, cost, NOW, next.hold)
+        : await ledger.release(id, NOW, next.hold)
     if (!hold?.open) {
       expect(result).toBe(next.do === 'settle' ? null : false)
       return
@@ -133,7 +152,7 @@ describe.each(serversUnderTest)('the ledger and its model on $name', ({ binDir }
 
   it('agree after any sequence of moves', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(op, { minLength: 5, maxLength: 30 }), async (ops) => {
+      fc.asyncProperty(fc.array(op, { minLength: 5, maxLength: 40 }), async (ops) => {
         const world = `ws_${++round}`
         const tenant = { workspaceId: world, environment: 'test' } as const
         const { tables } = test.store

@@ -180,6 +180,40 @@ describe.each(serversUnderTest)('the ledger on $name', ({ binDir }) => {
     })
   })
 
+  it('holds and settles for a target beside its call, and counts it as no other call', async () => {
+    const limited = await server.open({ maxLiveCalls: 1 })
+    const { tables } = limited.store
+    await tables.workspaces.create({ id: 'ws_a', name: 'A', createdAt: NOW })
+    await tables.keys.insert(keyRow({ spendLimitCents: 100 }))
+    const open = (hold: number, amountCents: number) =>
+      tables.ledger.reserve({
+        tenant: TENANT,
+        callId: 'call_1',
+        hold,
+        keyId: 'key_a',
+        amountCents,
+        at: NOW,
+      })
+    expect(await open(0, 13)).toMatchObject({ ok: true })
+    expect(await open(1, 26)).toMatchObject({ ok: true })
+    await expect(open(1, 26)).rejects.toThrow('refused a statement (23505)')
+    expect([await tables.ledger.held('call_1'), await tables.ledger.held('call_1', 1)]).toEqual([
+      13, 26,
+    ])
+    expect(await tables.ledger.extend('call_1', 62, NOW, 1)).toMatchObject({
+      ok: false,
+      refusal: { reason: 'spend_limit', priorSpendCents: 39 },
+    })
+    expect(await tables.ledger.settle('call_1', 20, NOW, 1)).toMatchObject({ takenCents: 20 })
+    expect(await tables.ledger.settle('call_1', 20, NOW, 1)).toBeNull()
+    expect(await tables.ledger.held('call_1')).toBe(13)
+    expect(await open(2, 5)).toMatchObject({ ok: true })
+    expect(await tables.ledger.release('call_1', NOW, 2)).toBe(true)
+    expect(await tables.ledger.settle('call_1', 10, NOW)).toMatchObject({ balanceCents: 470 })
+    expect(await tables.ledger.verify()).toEqual([])
+    await limited.close()
+  })
+
   it('keeps a refusal from breaking the transaction around it', async () => {
     await test.store.transaction(async (tables) => {
       const refused = await tables.ledger.reserve({

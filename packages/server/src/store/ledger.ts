@@ -4,7 +4,7 @@ import { type LedgerAnswer, refusalIn } from '../ledger/refusal.ts'
 import { columns, instant } from './columns.ts'
 import { verifyLedger } from './ledger-verify.ts'
 import { OF_TENANT, limit, tenantOf } from './lists.ts'
-import type { LedgerResult, LedgerTable, TransactionRow } from './port.ts'
+import { CALL_HOLD, type LedgerResult, type LedgerTable, type TransactionRow } from './port.ts'
 import { type Sql, first } from './sql.ts'
 
 const FIELDS = [
@@ -39,27 +39,33 @@ export function ledger(sql: Sql, ids: Ids): LedgerTable {
     const answers = await sql.rows<LedgerAnswer>(`select * from ${name}(${slots})`, values)
     return answers[0]!
   }
-  const resolve = (callId: string, kind: 'settle' | 'release', costCents: number, at: number) =>
-    move('ledger_resolve', [ids.next('txn'), callId, kind, costCents, instant(at)])
+  const resolve = (
+    { callId, hold }: { callId: string; hold: number },
+    kind: 'settle' | 'release',
+    costCents: number,
+    at: number,
+  ) => move('ledger_resolve', [ids.next('txn'), callId, hold, kind, costCents, instant(at)])
 
   return {
-    async reserve({ tenant, callId, keyId, amountCents, at }) {
+    async reserve({ tenant, callId, hold = CALL_HOLD, keyId, amountCents, at }) {
       assertCents(amountCents, 0)
       const answer = await move('ledger_reserve', [
         ...tenantOf(tenant),
         ids.next('txn'),
         callId,
+        hold,
         keyId,
         amountCents,
         instant(at),
       ])
       return resultOf(answer, amountCents, ({ balanceCents }) => ({ balanceCents }))
     },
-    async extend(callId, amountCents, at) {
+    async extend(callId, amountCents, at, hold = CALL_HOLD) {
       assertCents(amountCents, 1)
       const answer = await move('ledger_extend', [
         ids.next('txn'),
         callId,
+        hold,
         amountCents,
         instant(at),
       ])
@@ -68,25 +74,25 @@ export function ledger(sql: Sql, ids: Ids): LedgerTable {
         balanceCents,
       }))
     },
-    async settle(callId, costCents, at) {
+    async settle(callId, costCents, at, hold = CALL_HOLD) {
       assertCents(costCents, 0)
       const { takenCents, shortfallCents, balanceCents } = await resolve(
-        callId,
+        { callId, hold },
         'settle',
         costCents,
         at,
       )
       return takenCents === null ? null : { takenCents, shortfallCents, balanceCents }
     },
-    async release(callId, at) {
-      return (await resolve(callId, 'release', 0, at)).takenCents !== null
+    async release(callId, at, hold = CALL_HOLD) {
+      return (await resolve({ callId, hold }, 'release', 0, at)).takenCents !== null
     },
-    async held(callId) {
+    async held(callId, hold = CALL_HOLD) {
       const [sum] = await sql.rows<{ held: number | null }>(
         `select case when bool_or(kind in ('settle', 'release')) then null
            else sum(hold_cents)::bigint end as held
-         from transfer where call_id = $1`,
-        [callId],
+         from transfer where call_id = $1 and hold_no = $2`,
+        [callId, hold],
       )
       return sum!.held
     },

@@ -39,17 +39,25 @@ export type LedgerRefusal =
     }
   | { reason: 'concurrency'; limit: number; active: number }
 
+/** The hold of the call itself. */
+export const CALL_HOLD = 0
+
 export type LedgerResult<T> = { ok: true; value: T } | { ok: false; refusal: LedgerRefusal }
 
 /**
  * Money. Every method writes immutable rows; balances follow by the database's own trigger, and its constraints are
- * what refuses overspending. One hold per call, resolved at most once.
+ * what refuses overspending. A call has one hold, number 0 ({@link CALL_HOLD}), and one more for each target that it is
+ * bridged with, all under the call's key; each is resolved at most once.
  */
 export interface LedgerTable {
-  /** Opens the call's hold. Counts against the balance, the caps of the key and its ancestors, and live calls. */
+  /**
+   * Opens a hold. Counts against the balance, the caps of the key and its ancestors, and, when it is the call's own,
+   * against live calls.
+   */
   reserve(hold: {
     tenant: Tenant
     callId: string
+    hold?: number
     keyId: string | null
     amountCents: number
     at: number
@@ -59,6 +67,7 @@ export interface LedgerTable {
     callId: string,
     amountCents: number,
     at: number,
+    hold?: number,
   ): Promise<LedgerResult<{ heldCents: number; balanceCents: number }>>
   /**
    * Resolves the hold: takes `costCents`, returns the rest. What goes beyond the hold is taken as far as balance and
@@ -68,11 +77,12 @@ export interface LedgerTable {
     callId: string,
     costCents: number,
     at: number,
+    hold?: number,
   ): Promise<{ takenCents: number; shortfallCents: number; balanceCents: number } | null>
   /** Resolves the hold at no cost. False when it was resolved before. */
-  release(callId: string, at: number): Promise<boolean>
-  /** Cents held for the call, or null when it has no open hold. */
-  held(callId: string): Promise<number | null>
+  release(callId: string, at: number, hold?: number): Promise<boolean>
+  /** Cents in a hold of the call, or null when it is not open. */
+  held(callId: string, hold?: number): Promise<number | null>
   /** Takes a price outside of calls (a message, a month of a number) from balance and caps, at once. */
   charge(price: {
     tenant: Tenant

@@ -91,6 +91,19 @@ export interface ConsentRow extends Tenant {
 export type CallState = 'queued' | 'dialing' | 'ringing' | 'connected' | 'ending' | 'ended'
 export type CallStatus = 'initiated' | 'completed' | 'no_answer' | 'failed' | 'rejected'
 
+/** A target that the network calls for a call that is transferred, and what pays for it. */
+export interface BridgeRecord {
+  /** Number of its hold. */
+  hold: number
+  to: string
+  rateCentsPerMin: number
+  /** What is left of the call's own maximum. */
+  maxDurationSec: number
+  /** What recovery needs to end the dialog with the target (DialogRecord), or null before its answer. */
+  dialog: unknown
+  answeredAt: number | null
+}
+
 export interface CallRow extends Tenant {
   id: string
   numberId: string
@@ -117,6 +130,8 @@ export interface CallRow extends Tenant {
   maxDurationSec: number
   /** What recovery needs to end the dialog from another process (DialogRecord), or null. */
   dialog: unknown
+  /** The target that is being called, or talks with the peer; null when the agent does. */
+  bridge: BridgeRecord | null
   /** Last sign of life of the process that runs the call; a call is settled to it after a crash. */
   heartbeatAt: number
   createdAt: number
@@ -139,6 +154,7 @@ export type CallPatch = Partial<
     | 'recordingPath'
     | 'hasTranscript'
     | 'dialog'
+    | 'bridge'
     | 'heartbeatAt'
     | 'answeredAt'
     | 'endedAt'

@@ -150,6 +150,7 @@ export function callRow(patch: Partial<CallRow> = {}): CallRow {
     ringTimeoutSec: 45,
     maxDurationSec: 900,
     dialog: null,
+    bridge: null,
     heartbeatAt: NOW,
     createdAt: NOW,
     answeredAt: null,
