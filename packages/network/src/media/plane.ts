@@ -21,8 +21,9 @@ import type {
   MediaPlaneOptions,
   RecordingFile,
 } from './port.ts'
-import { recognizerOf } from '../speech/catalogue.ts'
 import { OverloadWatch } from './overload.ts'
+import { hearings, recognizerOf } from '../speech/catalogue.ts'
+import { NOTHING_CONFIGURED, type ConfiguredSpeech } from '../speech/settings.ts'
 import { Thread } from './thread.ts'
 
 /** A thread that crashes more often than this in a minute is not started again. */
@@ -78,6 +79,7 @@ class ThreadedPlane implements MediaPlane {
   readonly #deps: MediaPlaneDeps
   readonly #entries: PlaneEntries
   readonly #engine: MediaPlaneOptions['engine']
+  readonly #configured: ConfiguredSpeech
   readonly #listeners = new LegListeners()
   readonly #legs = new Map<string, Leg>()
   readonly #workers: MediaWorker[]
@@ -90,6 +92,7 @@ class ThreadedPlane implements MediaPlane {
     this.#deps = deps
     this.#entries = entries
     this.#engine = options.engine
+    this.#configured = options.speech ?? NOTHING_CONFIGURED
     this.#speechRestarts = new RestartLimit(deps.clock)
     this.#speech = this.#startSpeech()
     const { firstPacketTimeoutMs, packetTimeoutMs } = options
@@ -99,6 +102,7 @@ class ThreadedPlane implements MediaPlane {
         engine: options.engine,
         ports: slices?.[i] ?? null,
         recognizer: recognizerOf(options.engine),
+        hearings: hearings(options.engine, options.speech),
         timeouts: { firstPacketTimeoutMs, packetTimeoutMs },
       }
       return {
@@ -242,7 +246,7 @@ class ThreadedPlane implements MediaPlane {
   }
 
   #startSpeech(): SpeechThread {
-    const data: SpeechWorkerData = { engine: this.#engine }
+    const data: SpeechWorkerData = { engine: this.#engine, speech: this.#configured }
     return new Thread(this.#entries.speech, data, {
       message: (line) => writeMessage(this.#deps.log, line),
       crash: (fault) => this.#onSpeechCrash(fault),

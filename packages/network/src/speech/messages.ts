@@ -4,14 +4,20 @@ import type { AudioChunk, EarsEvent, Mouth } from './port.ts'
 
 /** `ears` and `speech` are numbers that the media worker gives to its listeners and utterances. */
 export type ToSpeech =
-  | { type: 'open'; ears: number; language: string; phrases: readonly string[] }
+  | {
+      type: 'open'
+      ears: number
+      engine: string | null
+      language: string
+      phrases: readonly string[]
+    }
   | { type: 'expect'; ears: number; expect: Expect }
   | { type: 'start'; ears: number; utterance: number }
   | { type: 'frame'; ears: number; pcm: Int16Array }
   | { type: 'finish'; ears: number }
   | { type: 'cancel'; ears: number }
   | { type: 'close'; ears: number }
-  | { type: 'speak'; speech: number; text: string; voice: string | null }
+  | { type: 'speak'; speech: number; text: string; voice: string | null; begun: boolean }
   | { type: 'hush'; speech: number }
 
 export type FromSpeech =

@@ -36,7 +36,7 @@ class RemoteSpeech implements SpeechService {
       get wordTimes() {
         return hello()
       },
-      speak: (text, voice, signal) => this.#speak(text, voice, signal),
+      speak: (text, voice, signal, begun = false) => this.#speak(text, voice, signal, begun),
     }
   }
 
@@ -48,7 +48,8 @@ class RemoteSpeech implements SpeechService {
       forget: () => this.#ears.delete(id),
     })
     this.#ears.set(id, ears)
-    this.#post({ type: 'open', ears: id, language: options.language, phrases: options.phrases })
+    const { engine = null, language, phrases } = options
+    this.#post({ type: 'open', ears: id, engine, language, phrases })
     if (this.#closed) ears.lose()
     return ears
   }
@@ -66,6 +67,7 @@ class RemoteSpeech implements SpeechService {
     text: string,
     voice: string | null,
     signal: AbortSignal,
+    begun: boolean,
   ): AsyncGenerator<AudioChunk, void, void> {
     if (signal.aborted) return
     if (this.#closed) throw new Fault('speech engine is gone', { retryable: true })
@@ -77,7 +79,7 @@ class RemoteSpeech implements SpeechService {
     const onAbort = (): void => speech.end()
     this.#speeches.set(id, speech)
     signal.addEventListener('abort', onAbort, { once: true })
-    this.#post({ type: 'speak', speech: id, text, voice })
+    this.#post({ type: 'speak', speech: id, text, voice, begun })
     try {
       for (;;) {
         const chunk = await speech.next()
@@ -236,9 +238,10 @@ class RemoteEars implements Ears {
   }
 
   heard(event: EarsEvent): void {
+    if (event.type === 'switched') return this.#onEvent(event)
     // What comes for an utterance that was cancelled meanwhile is of no use.
     if (this.#state === 'idle' || event.utterance !== this.#utterance) return
-    if (event.type !== 'partial') this.#state = 'idle'
+    if (event.type === 'final' || event.type === 'fault') this.#state = 'idle'
     this.#onEvent(event)
   }
 

@@ -46,8 +46,9 @@ class SpeechServer {
   #receive(message: ToSpeech): void {
     switch (message.type) {
       case 'open': {
-        const { ears, language, phrases } = message
+        const { ears, engine, language, phrases } = message
         const opened = this.#service.openEars({
+          engine,
           language,
           phrases,
           onEvent: (event) => this.#post({ type: 'heard', ears, event }),
@@ -56,7 +57,7 @@ class SpeechServer {
         return
       }
       case 'speak':
-        return void this.#speak(message.speech, message.text, message.voice)
+        return void this.#speak(message)
       case 'hush':
         return this.#speeches.get(message.speech)?.abort()
       case 'frame':
@@ -85,11 +86,11 @@ class SpeechServer {
     listener.unacknowledged = 0
   }
 
-  async #speak(speech: number, text: string, voice: string | null): Promise<void> {
+  async #speak({ speech, text, voice, begun }: ToSpeech & { type: 'speak' }): Promise<void> {
     const abort = new AbortController()
     this.#speeches.set(speech, abort)
     try {
-      for await (const chunk of this.#service.mouth.speak(text, voice, abort.signal)) {
+      for await (const chunk of this.#service.mouth.speak(text, voice, abort.signal, begun)) {
         this.#post({ type: 'chunk', speech, chunk })
       }
       this.#post({ type: 'spoken', speech })
