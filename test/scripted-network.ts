@@ -31,6 +31,10 @@ export class ScriptedNetwork implements Network {
     this.#listeners.push(listener)
   }
 
+  recognizerOf(): 'free' {
+    return this.recognizer
+  }
+
   voices(): [] {
     return []
   }

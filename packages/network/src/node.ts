@@ -21,6 +21,7 @@ import type { Sandbox } from './sandbox/port.ts'
 import { parseNameAddr } from './sip/header.ts'
 import type { IncomingCall } from './sip/incoming-call.ts'
 import { udpHop } from './sip/hop.ts'
+import type { Hearing } from './speech/port.ts'
 import type { SipTimers } from './sip/machine.ts'
 import type { TlsServerSettings } from './sip/tls.ts'
 import { openTransports } from './sip/transports.ts'
@@ -64,6 +65,8 @@ export interface NodeOptions {
   recognizer: 'phrases' | 'free'
   /** Finds the hosts of trunks that have a name; without it only literal addresses are found. */
   resolve?: Resolve
+  /** What each engine hears, by name, where calls may name one. */
+  hearings?: Readonly<Record<string, Hearing>>
   /** Instead of sockets of its own, for simulation. */
   transport?: Transport
 }
@@ -169,6 +172,12 @@ class SipNode implements NetworkNode {
 
   voices(): readonly Voice[] {
     return this.#options.voices
+  }
+
+  /** An engine that is not configured (any more) was asked to hear any words. */
+  recognizerOf(engine: string | null): 'phrases' | 'free' {
+    if (engine === null) return this.recognizer
+    return this.#options.hearings?.[engine]?.recognizer ?? 'free'
   }
 
   subscribe(listener: (event: NetworkEvent) => void): void {

@@ -64,7 +64,10 @@ function errorOf(message: VendorMessage, context: string | null): CartesiaMessag
   const { status_code: status, error_code: word } = message
   const code =
     typeof word === 'string'
-      ? `vendor_${word.toLowerCase().replace(/[^a-z0-9]+/g, '_').slice(0, 40)}`
+      ? `vendor_${word
+          .toLowerCase()
+          .replace(/[^a-z0-9]+/g, '_')
+          .slice(0, 40)}`
       : `refused_${typeof status === 'number' ? status : 0}`
   return { type: 'error', context, code }
 }

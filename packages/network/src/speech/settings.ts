@@ -58,7 +58,5 @@ export function voiceId(engine: string, voice: string): string {
 /** Engine and voice of an id; engine null: a voice of the node's own engine. */
 export function parseVoiceId(id: string): { engine: string | null; voice: string } {
   const at = id.indexOf(SEPARATOR)
-  return at < 0
-    ? { engine: null, voice: id }
-    : { engine: id.slice(0, at), voice: id.slice(at + 1) }
+  return at < 0 ? { engine: null, voice: id } : { engine: id.slice(0, at), voice: id.slice(at + 1) }
 }

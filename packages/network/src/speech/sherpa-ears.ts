@@ -113,12 +113,7 @@ export class SherpaOfflineEars implements Ears {
   /** Counts utterances given up meanwhile: their text is not told. */
   #epoch = 0
 
-  constructor(
-    recognizer: OfflineRecognizer,
-    sampleRate: number,
-    options: EarsOptions,
-    log: Log,
-  ) {
+  constructor(recognizer: OfflineRecognizer, sampleRate: number, options: EarsOptions, log: Log) {
     this.#recognizer = recognizer
     this.#sampleRate = sampleRate
     this.#onEvent = options.onEvent

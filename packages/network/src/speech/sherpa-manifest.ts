@@ -157,7 +157,13 @@ function readVoices(value: unknown, at: Report): SherpaVoice[] {
     return []
   }
   return value.flatMap((voice: unknown, i): SherpaVoice[] => {
-    const { id, name = id, gender = 'neutral', language, speaker = 0 } = isRecord(voice) ? voice : {}
+    const {
+      id,
+      name = id,
+      gender = 'neutral',
+      language,
+      speaker = 0,
+    } = isRecord(voice) ? voice : {}
     const named = typeof id === 'string' && /^[\w.-]{1,64}$/.test(id) && typeof name === 'string'
     const tagged = typeof language === 'string' && LANGUAGE.test(language)
     const gendered = gender === 'female' || gender === 'male' || gender === 'neutral'

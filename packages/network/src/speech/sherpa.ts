@@ -137,5 +137,7 @@ class SherpaMouth implements Mouth {
 }
 
 function toPcm(samples: Float32Array): Int16Array {
-  return Int16Array.from(samples, (s) => Math.max(-32_768, Math.min(32_767, Math.round(s * 32_767))))
+  return Int16Array.from(samples, (s) =>
+    Math.max(-32_768, Math.min(32_767, Math.round(s * 32_767))),
+  )
 }

@@ -7,7 +7,7 @@ import type { BrainDirective } from '../brain/port.ts'
 import { isOptOutText, OPT_OUT_DIGIT } from '../consent/opt-out.ts'
 import { Ask, type AskHandlers } from './asking.ts'
 import type { ConversationDeps, ConversationHooks } from './conversation-port.ts'
-import { type EventBody, expectOf, Heard, type Turn } from './heard.ts'
+import { type EventBody, expectOf, Heard, switchData, type Turn } from './heard.ts'
 import { Voice } from './voice.ts'
 import { Voicemail } from './voicemail.ts'
 
@@ -83,6 +83,8 @@ export class Conversation {
         return this.#onSilence(event.seconds)
       case 'machine':
         return this.#onMachine(event)
+      case 'speechSwitched':
+        return this.#deps.log.event('speech', switchData(event))
       case 'digitsSent':
         return
     }

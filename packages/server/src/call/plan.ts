@@ -24,6 +24,7 @@ export function talkOptions(
 ): TalkOptions {
   return {
     language: settings.language,
+    engine: settings.stt.engine,
     voice: settings.tts?.voiceId ?? null,
     phrases: settings.stt.phrases,
     endpointingMs: settings.turnTaking.endpointingMs,
