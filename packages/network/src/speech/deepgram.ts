@@ -17,6 +17,8 @@ const MAX_WAITING_FRAMES = 750
 const IDLE_SILENCE_EVERY_MS = 4_000
 /** Silence behind an utterance, frames: the vendor tells what it transcribed each 250 ms of audio. */
 const TAIL_FRAMES = 16
+/** The model has ended the turn: so much audio behind it is silence, and not waited for. */
+const MODEL_END_GAP_MS = 400
 /** Terms that are hinted to the vendor, and the length of one. */
 const MAX_KEYTERMS = 50
 const MAX_KEYTERM_CHARS = 100
@@ -197,7 +199,8 @@ export class DeepgramEars implements Ears {
   /** Tells the text once it is sure; false when there is something to wait for. */
   #conclude(): boolean {
     const turns = this.#turns
-    if (!turns.ongoing && (turns.text !== '' || turns.covers(this.#endMs))) {
+    const known = turns.covers(this.#endMs - (turns.text === '' ? 0 : MODEL_END_GAP_MS))
+    if (!turns.ongoing && known) {
       const { text, confidence } = turns
       const utterance = this.#utterance
       this.#rest()

@@ -237,7 +237,11 @@ export class FakeCartesia extends FakeVendor {
     })
   }
 
-  async #speak(socket: WebSocket, tcp: Socket, { transcript, context_id }: Generation): Promise<void> {
+  async #speak(
+    socket: WebSocket,
+    tcp: Socket,
+    { transcript, context_id }: Generation,
+  ): Promise<void> {
     const tell = (message: object): void =>
       socket.send(JSON.stringify({ status_code: 206, done: false, context_id, ...message }))
     await this.hold
@@ -265,5 +269,19 @@ export class FakeCartesia extends FakeVendor {
     }
     if (manner !== 'reordered') tell({ type: 'timestamps', word_timestamps: times })
     tell({ type: 'done', done: true })
+  }
+}
+
+/** Longest that something of the fakes may take, milliseconds of real time. */
+const EVENTUALLY_MS = 10_000
+
+/** Resolves with the first truthy answer; real sockets decide when. */
+export async function eventually<T>(what: string, check: () => T): Promise<NonNullable<T>> {
+  const deadline = Date.now() + EVENTUALLY_MS
+  for (;;) {
+    const answer = check()
+    if (answer) return answer
+    if (Date.now() > deadline) throw new Error(`waited too long for ${what}`)
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
