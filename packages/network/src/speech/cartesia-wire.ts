@@ -68,7 +68,7 @@ function errorOf(message: VendorMessage, context: string | null): CartesiaMessag
           .toLowerCase()
           .replace(/[^a-z0-9]+/g, '_')
           .slice(0, 40)}`
-      : `refused_${typeof status === 'number' ? status : 0}`
+      : `refused_${isStatus(status) ? status : 0}`
   return { type: 'error', context, code }
 }
 
@@ -84,6 +84,10 @@ function wordsOf(value: unknown): Word[] | null {
     found.push({ text, fromMs: Math.round(fromSec * 1000), toMs: Math.round(toSec * 1000) })
   }
   return found
+}
+
+function isStatus(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 100 && value < 1000
 }
 
 function isTime(value: unknown): value is number {
