@@ -71,7 +71,10 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     for (const shut of closers.splice(0).toReversed()) await shut()
   }
   try {
-    const speech = await configuredSpeech(config.speechEngine, config.speech)
+    const speech = await configuredSpeech(config.speechEngine, config.speech, {
+      clock: new SystemClock(),
+      log,
+    })
     if (Array.isArray(speech)) throw new ConfigError(speech)
     const recordingsDir = join(config.dataDir, 'recordings')
     await mkdir(recordingsDir, { recursive: true, mode: 0o700 })

@@ -1,6 +1,14 @@
 // The speech engines of the config file: their schema, and what it takes before the network may use them.
 import type { ConfiguredSpeech, EngineSettings } from '@saperly/network'
-import { hasSherpa, hearings, openManifest, SHERPA_PACKAGE, voices } from '@saperly/network'
+import {
+  hasSherpa,
+  hearings,
+  openManifest,
+  SHERPA_PACKAGE,
+  trySherpa,
+  voices,
+} from '@saperly/network'
+import type { Clock, Log } from '@saperly/kernel'
 import { z } from 'zod'
 
 /** Names of the node's own pairs, which no other engine may have. */
@@ -65,13 +73,14 @@ export type SpeechConfig = z.output<typeof speechSchema>
 export async function configuredSpeech(
   own: 'embedded' | 'tone',
   { engines, fallback }: SpeechConfig,
+  deps: { clock: Clock; log: Log },
 ): Promise<ConfiguredSpeech | string[]> {
   const faults: string[] = []
   const opened: Record<string, EngineSettings> = {}
   for (const [name, settings] of Object.entries(engines)) {
     const at = `config file: speech.engines.${name}`
     const known: EngineSettings | null =
-      settings.kind === 'sherpa' ? await openSherpa(settings.manifest, at, faults) : settings
+      settings.kind === 'sherpa' ? await openSherpa(settings.manifest, at, faults, deps) : settings
     if (known) opened[name] = known
   }
   const configured = { engines: opened, fallback }
@@ -94,12 +103,18 @@ async function openSherpa(
   manifest: string,
   at: string,
   faults: string[],
+  deps: { clock: Clock; log: Log },
 ): Promise<EngineSettings | null> {
-  if (!hasSherpa()) {
+  const installed = hasSherpa()
+  if (!installed) {
     faults.push(`${at}.kind: needs the npm package ${SHERPA_PACKAGE}, which is not installed`)
   }
   const opened = await openManifest(manifest)
-  if (!Array.isArray(opened)) return { kind: 'sherpa', model: opened }
+  if (!Array.isArray(opened)) {
+    const failure = installed ? await trySherpa(opened, deps) : null
+    if (failure) faults.push(`${at}.manifest: names a model that can’t be loaded (${failure})`)
+    return failure ? null : { kind: 'sherpa', model: opened }
+  }
   for (const { field, message } of opened) {
     faults.push(`${at}.manifest: ${field === '' ? '' : `${field} `}${message}`)
   }

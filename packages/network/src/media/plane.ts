@@ -24,11 +24,9 @@ import type {
 import { OverloadWatch } from './overload.ts'
 import { hearings, recognizerOf } from '../speech/catalogue.ts'
 import { NOTHING_CONFIGURED, type ConfiguredSpeech } from '../speech/settings.ts'
+import { RestartLimit } from './restart-limit.ts'
 import { Thread } from './thread.ts'
 
-/** A thread that crashes more often than this in a minute is not started again. */
-const MAX_RESTARTS = 5
-const RESTART_WINDOW_MS = 60_000
 const ENTRIES: PlaneEntries = {
   media: new URL('./worker.ts', import.meta.url),
   speech: new URL('../speech/worker.ts', import.meta.url),
@@ -266,23 +264,5 @@ class ThreadedPlane implements MediaPlane {
     const { port1, port2 } = new MessageChannel()
     this.#speech?.post({ type: 'connect', port: port1 }, [port1])
     thread.post({ type: 'speech', port: port2 }, [port2])
-  }
-}
-
-/** How often something may be started again. */
-class RestartLimit {
-  readonly #clock: Clock
-  #times: number[] = []
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  /** Counts a restart; false when there were too many of late. */
-  allows(): boolean {
-    const nowMs = this.#clock.monotonicMs()
-    this.#times = this.#times.filter((atMs) => nowMs - atMs < RESTART_WINDOW_MS)
-    this.#times.push(nowMs)
-    return this.#times.length <= MAX_RESTARTS
   }
 }

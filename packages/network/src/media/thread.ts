@@ -60,7 +60,8 @@ export class Thread<To, From> {
   }
 }
 
-function builtFile(entry: URL): URL {
+/** Where the compiler puts the source `entry`. */
+export function builtFile(entry: URL): URL {
   return new URL(
     entry.href.replace(/\/src(\/[\w-]+\/[\w-]+)\.ts$/, '/dist$1.js').replace(/\.ts$/, '.js'),
   )

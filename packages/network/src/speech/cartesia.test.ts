@@ -1,5 +1,5 @@
 // Cartesia's wire against a fake of it: what is asked, what is spoken and when, and every way it can go wrong.
-import { drain, Fault, SimClock, silentLog } from '@saperly/kernel'
+import { assert, drain, Fault, SimClock, silentLog } from '@saperly/kernel'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CartesiaMouth } from './cartesia.ts'
 import { EngineFault } from './engine.ts'
@@ -37,7 +37,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   mouth.close()
-  expect(clock.pending()).toBe(0)
+  assert(clock.pending() === 0, 'a timer was left')
   await vendor.close()
 })
 

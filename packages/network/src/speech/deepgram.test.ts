@@ -1,5 +1,5 @@
 // Deepgram's wire against a fake of it: what is sent, what is heard, and what becomes of a vendor that misbehaves.
-import { drain, SimClock, silentLog } from '@saperly/kernel'
+import { assert, drain, SimClock, silentLog } from '@saperly/kernel'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DeepgramEars } from './deepgram.ts'
 import { FRAME_SAMPLES } from './pcm.ts'
@@ -25,7 +25,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   for (const ears of opened.splice(0)) ears.close()
-  expect(clock.pending()).toBe(0)
+  assert(clock.pending() === 0, 'a timer was left')
   await vendor.close()
 })
 

@@ -1,6 +1,15 @@
 // What a media worker and the speech worker say to each other over one MessagePort. Audio never leaves these threads.
+import type { TransferListItem } from 'node:worker_threads'
 import type { Expect } from '../talk/port.ts'
 import type { AudioChunk, EarsEvent, Mouth } from './port.ts'
+
+/** The way between the two: a MessagePort, or what behaves like one between processes. */
+export interface SpeechPort {
+  postMessage(message: unknown, transfer?: readonly TransferListItem[]): void
+  on(event: 'message', listener: (message: unknown) => void): unknown
+  on(event: 'close', listener: () => void): unknown
+  close(): void
+}
 
 /** `ears` and `speech` are numbers that the media worker gives to its listeners and utterances. */
 export type ToSpeech =

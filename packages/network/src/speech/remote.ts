@@ -1,8 +1,7 @@
 // The speech service of a media worker: the engine itself runs in the speech worker, at the other end of a port.
-import type { MessagePort } from 'node:worker_threads'
 import { Fault } from '@saperly/kernel'
 import type { Expect } from '../talk/port.ts'
-import type { FromSpeech, ToSpeech } from './messages.ts'
+import type { FromSpeech, SpeechPort, ToSpeech } from './messages.ts'
 import type { AudioChunk, Ears, EarsEvent, EarsOptions, Mouth, SpeechService } from './port.ts'
 
 /** How far the engine may lag behind one listener, frames: 5 s. Then its utterance is given up. */
@@ -11,13 +10,13 @@ const MAX_LAG_FRAMES = 250
 const MAX_SPEECHES = 512
 
 /** Connects to the engine behind `port`. Until it has said what it is, the humblest is assumed. */
-export function createRemoteSpeech(port: MessagePort): SpeechService {
+export function createRemoteSpeech(port: SpeechPort): SpeechService {
   return new RemoteSpeech(port)
 }
 
 class RemoteSpeech implements SpeechService {
   readonly mouth: Mouth
-  readonly #port: MessagePort
+  readonly #port: SpeechPort
   readonly #ears = new Map<number, RemoteEars>()
   readonly #speeches = new Map<number, Speech>()
   #lastId = 0
@@ -27,9 +26,9 @@ class RemoteSpeech implements SpeechService {
     wordTimes: 'estimated',
   }
 
-  constructor(port: MessagePort) {
+  constructor(port: SpeechPort) {
     this.#port = port
-    port.on('message', (message: FromSpeech) => this.#receive(message))
+    port.on('message', (message) => this.#receive(message as FromSpeech))
     port.on('close', () => this.#lose())
     const hello = (): Mouth['wordTimes'] => this.#hello.wordTimes
     this.mouth = {

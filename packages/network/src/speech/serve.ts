@@ -1,8 +1,7 @@
 // The engine's end of a port: does what one media worker asks, for all of its legs.
-import type { MessagePort } from 'node:worker_threads'
 import { Fault } from '@saperly/kernel'
 import type { Log } from '@saperly/kernel'
-import type { FromSpeech, ToSpeech } from './messages.ts'
+import type { FromSpeech, SpeechPort, ToSpeech } from './messages.ts'
 import type { Ears, SpeechService } from './port.ts'
 
 /** Frames are acknowledged in batches of this many. */
@@ -15,7 +14,7 @@ interface Listener {
 
 /** Serves `port` until it closes. */
 export function serveSpeech(
-  port: MessagePort,
+  port: SpeechPort,
   service: SpeechService,
   recognizer: 'phrases' | 'free',
   log: Log,
@@ -24,17 +23,17 @@ export function serveSpeech(
 }
 
 class SpeechServer {
-  readonly #port: MessagePort
+  readonly #port: SpeechPort
   readonly #service: SpeechService
   readonly #log: Log
   readonly #listeners = new Map<number, Listener>()
   readonly #speeches = new Map<number, AbortController>()
 
-  constructor(port: MessagePort, service: SpeechService, recognizer: 'phrases' | 'free', log: Log) {
+  constructor(port: SpeechPort, service: SpeechService, recognizer: 'phrases' | 'free', log: Log) {
     this.#port = port
     this.#service = service
     this.#log = log
-    port.on('message', (message: ToSpeech) => this.#receive(message))
+    port.on('message', (message) => this.#receive(message as ToSpeech))
     port.on('close', () => this.#close())
     this.#post({ type: 'hello', recognizer, wordTimes: service.mouth.wordTimes })
   }

@@ -157,7 +157,9 @@ class FluxStream {
   }
 
   #misbehave(): void {
-    switch (this.#vendor.manner) {
+    const { manner } = this.#vendor
+    if (typeof manner === 'object') return
+    switch (manner) {
       case 'drop':
         return this.#socket.terminate()
       case 'halfClose':
@@ -172,6 +174,12 @@ class FluxStream {
           code: 'INTERNAL_SERVER_ERROR',
           description: 'secret words of the caller',
         })
+      case 'good':
+      case 'mute':
+      case 'silent':
+      case 'neverFinal':
+      case 'reordered':
+        return
     }
   }
 

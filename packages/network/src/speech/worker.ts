@@ -6,16 +6,17 @@ import type { SpeechWorkerData, ToSpeechWorker } from '../media/messages.ts'
 import { serveSpeech } from './serve.ts'
 import { recognizerOf } from './catalogue.ts'
 import { openSpeech } from './engines.ts'
-import { startSherpa } from './sherpa-thread.ts'
+import { startSherpa } from './sherpa-process.ts'
 
 assert(parentPort, 'the speech worker runs as a worker thread')
 const port = parentPort
 const { engine, speech } = workerData as SpeechWorkerData
 const log = messageLog((message) => port.postMessage(message))
+const clock = new SystemClock()
 const opening = openSpeech(engine, speech, {
-  clock: new SystemClock(),
+  clock,
   log,
-  startSherpa: (name, settings) => startSherpa(name, settings, log),
+  startSherpa: (name, { model }) => startSherpa(name, model, { clock, log }),
 })
 
 // A port queues what is asked of it until it is served, so nothing is lost while the engine opens.
