@@ -13,15 +13,15 @@ const send = (message: FromSherpa): void => void process.send?.(message)
 const log = messageLog(send)
 const port = new ChannelPort(send)
 
-async function open(model: SherpaModel): Promise<void> {
-  const service = await openSherpa(model, await loadSherpa(), log)
+async function open(model: SherpaModel, module: string): Promise<void> {
+  const service = await openSherpa(model, await loadSherpa(module), log)
   serveSpeech(port, service, 'free', log)
   send({ type: 'ready' })
 }
 
 process.on('message', (message: ToSherpa) => {
   if (message.type === 'speech') port.receive(message.message)
-  else void open(message.model)
+  else void open(message.model, message.module)
 })
 // The owner is gone, however that came about.
 process.on('disconnect', () => process.exit())

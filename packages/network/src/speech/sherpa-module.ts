@@ -68,10 +68,8 @@ export function hasSherpa(): boolean {
   }
 }
 
-/** Loads the package's native code into this thread. */
-export async function loadSherpa(): Promise<SherpaModule> {
-  // Not a literal: the types of a package that may be absent must not be asked for.
-  const name: string = SHERPA_PACKAGE
+/** Loads the package's native code into this process. */
+export async function loadSherpa(name: string = SHERPA_PACKAGE): Promise<SherpaModule> {
   try {
     const loaded = (await import(name)) as { default: SherpaModule }
     return loaded.default

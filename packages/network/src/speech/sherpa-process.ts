@@ -9,6 +9,7 @@ import { builtFile } from '../media/thread.ts'
 import type { SpeechService } from './port.ts'
 import { createRemoteSpeech } from './remote.ts'
 import type { SherpaModel } from './sherpa-manifest.ts'
+import { SHERPA_PACKAGE } from './sherpa-module.ts'
 import { ChannelPort, type FromSherpa, type ToSherpa } from './sherpa-messages.ts'
 
 const ENTRY = new URL('./sherpa-child.ts', import.meta.url)
@@ -18,6 +19,8 @@ const TRIAL_LIMIT_MS = 120_000
 interface SherpaDeps {
   clock: Clock
   log: Log
+  /** In place of the npm package, for tests. */
+  module?: string
 }
 
 /** One life of the process. */
@@ -31,16 +34,17 @@ interface Life {
  * with a fault, and others of the configuration take its place until it is back.
  */
 export function startSherpa(name: string, model: SherpaModel, deps: SherpaDeps): SpeechService {
-  const { clock, log } = deps
+  const { clock, log, module = SHERPA_PACKAGE } = deps
   const restarts = new RestartLimit(clock)
   let closed = false
-  let life = start(model, { log, onReady: () => log.info('speech.model_ready', { engine: name }) })
+  const onReady = (): void => log.info('speech.model_ready', { engine: name })
+  let life = start(model, { log, module, onReady })
   const link = new SpeechLink(life.service, 'free')
   const onExit = (): void => {
     if (closed) return
     log.error('speech.model_crashed', { engine: name })
     if (!restarts.allows()) return void life.service.close()
-    life = start(model, { log, onReady: () => {} })
+    life = start(model, { log, module, onReady })
     life.child.once('exit', onExit)
     void link.replace(life.service)
   }
@@ -59,10 +63,10 @@ export function startSherpa(name: string, model: SherpaModel, deps: SherpaDeps):
 /** Loads a model and lets it do its work once; null when it can be used, else a short word for the way it failed. */
 export async function trySherpa(
   model: SherpaModel,
-  { clock, log }: SherpaDeps,
+  { clock, log, module = SHERPA_PACKAGE }: SherpaDeps,
 ): Promise<string | null> {
   const outcome = deferred<string | null>()
-  const { child } = start(model, { log, onReady: () => outcome.resolve(null) })
+  const { child } = start(model, { log, module, onReady: () => outcome.resolve(null) })
   child.once('exit', (code, signal) => outcome.resolve(signal ?? `exit code ${code}`))
   const limit = clock.schedule(TRIAL_LIMIT_MS, () => outcome.resolve('no answer'))
   const failure = await outcome.promise
@@ -71,7 +75,7 @@ export async function trySherpa(
   return failure
 }
 
-function start(model: SherpaModel, on: { log: Log; onReady: () => void }): Life {
+function start(model: SherpaModel, on: { log: Log; module: string; onReady: () => void }): Life {
   const child = fork(fileURLToPath(builtFile(ENTRY)), {
     execArgv: [],
     // Nothing of ours is its business, and what it prints is not ours to keep.
@@ -91,7 +95,7 @@ function start(model: SherpaModel, on: { log: Log; onReady: () => void }): Life 
   child.once('exit', () => port.close())
   // A channel that breaks is followed by the exit.
   child.on('error', () => {})
-  send({ type: 'model', model })
+  send({ type: 'model', model, module: on.module })
   return { child, service: createRemoteSpeech(port) }
 }
 
