@@ -28,7 +28,10 @@ export type FromMediaWorker =
   | { type: 'load'; load: WorkerLoad }
   | LogMessage
 
-export type ToSpeechWorker = { type: 'connect'; port: MessagePort }
+export type ToSpeechWorker =
+  | { type: 'connect'; port: MessagePort }
+  /** Closes the engines; the thread then exits. */
+  | { type: 'close' }
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
 

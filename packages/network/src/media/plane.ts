@@ -147,7 +147,7 @@ class ThreadedPlane implements MediaPlane {
     await Promise.all(
       this.#workers.map(async (worker) => worker.thread?.stop({ type: 'close' }, clock)),
     )
-    await this.#speech?.terminate()
+    await this.#speech?.stop({ type: 'close' }, clock)
     // Legs are left only where a thread had to be ended by force.
     for (const [legId, leg] of this.#legs) await this.#endCrashed(legId, leg)
     await Promise.all(this.#repairs)

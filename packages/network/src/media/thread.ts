@@ -52,12 +52,6 @@ export class Thread<To, From> {
     await this.#exited
     force.cancel()
   }
-
-  /** Ends a thread that has nothing to finish. */
-  async terminate(): Promise<void> {
-    this.#stopping = true
-    await this.#worker.terminate()
-  }
 }
 
 /** Where the compiler puts the source `entry`. */

@@ -92,7 +92,13 @@ function start(model: SherpaModel, on: { log: Log; module: string; onReady: () =
     else if (message.type === 'ready') on.onReady()
     else writeMessage(on.log, message)
   })
-  child.once('exit', () => port.close())
+  // A thread that ends takes no process along by itself.
+  const kill = (): void => void child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.once('exit', () => {
+    process.off('exit', kill)
+    port.close()
+  })
   // A channel that breaks is followed by the exit.
   child.on('error', () => {})
   send({ type: 'model', model, module: on.module })

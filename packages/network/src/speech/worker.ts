@@ -19,7 +19,15 @@ const opening = openSpeech(engine, speech, {
   startSherpa: (name, { model }) => startSherpa(name, model, { clock, log }),
 })
 
+/** Engines may have sockets and processes of their own, which would outlive this thread. */
+async function close(): Promise<void> {
+  const service = await opening
+  await service.close()
+  process.exit()
+}
+
 // A port queues what is asked of it until it is served, so nothing is lost while the engine opens.
 port.on('message', (message: ToSpeechWorker) => {
+  if (message.type === 'close') return void close()
   void opening.then((service) => serveSpeech(message.port, service, recognizerOf(engine), log))
 })

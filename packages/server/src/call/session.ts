@@ -164,8 +164,7 @@ export class Session {
       case 'accepted':
         return this.#accepted.resolve()
       case 'ringing':
-        await this.#move('ring', {}, 'ringing', { sipCode: event.sipCode })
-        return
+        return void (await this.#move('ring', {}, 'ringing', { sipCode: event.sipCode }))
       case 'answered':
         return this.#onAnswered(event)
       case 'dialog':
