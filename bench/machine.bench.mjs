@@ -168,7 +168,9 @@ function beeps({ human, machine: machines }) {
 }
 
 function byKind(calls) {
-  const kinds = [...new Set(calls.map(({ truth, kind }) => `${truth}: ${kind}`))].toSorted((a, b) => a.localeCompare(b))
+  const kinds = [...new Set(calls.map(({ truth, kind }) => `${truth}: ${kind}`))].toSorted((a, b) =>
+    a.localeCompare(b),
+  )
   return kinds.map((kind) => {
     const results = calls
       .filter((call) => `${call.truth}: ${call.kind}` === kind)

@@ -1,10 +1,10 @@
 // Deepgram Flux hears: one websocket per leg to /v2/listen, µ-law at 8 kHz, with the vendor's own ends of turns.
 import type { Clock, Log } from '@saperly/kernel'
-import { encodeG711, silenceG711 } from '../codec/g711.ts'
+import { encodeG711 } from '../codec/g711.ts'
 import { Timers } from '../sip/machine.ts'
 import type { Expect } from '../talk/port.ts'
 import { FluxTurns, readTurnInfo } from './flux-turns.ts'
-import { FRAME_MS } from './pcm.ts'
+import { FRAME_MS, FRAME_SAMPLES } from './pcm.ts'
 import type { Ears, EarsOptions } from './port.ts'
 import type { DeepgramSettings } from './settings.ts'
 import { VendorSocket, type VendorMessage } from './vendor-socket.ts'
@@ -22,6 +22,8 @@ const MODEL_END_GAP_MS = 400
 /** Terms that are hinted to the vendor, and the length of one. */
 const MAX_KEYTERMS = 50
 const MAX_KEYTERM_CHARS = 100
+
+const SILENCE = encodeG711('PCMU', new Int16Array(FRAME_SAMPLES))
 
 /** `finishing`: the text has been asked for. */
 type State = 'idle' | 'hearing' | 'finishing'
@@ -193,7 +195,7 @@ export class DeepgramEars implements Ears {
     if (!this.#socket?.open) return
     this.#endMs = this.#sentMs
     if (this.#conclude()) return
-    this.#send(Array.from({ length: TAIL_FRAMES }, () => silenceG711('PCMU')))
+    this.#send(Array.from({ length: TAIL_FRAMES }, () => SILENCE))
   }
 
   /** Tells the text once it is sure; false when there is something to wait for. */
@@ -224,7 +226,7 @@ export class DeepgramEars implements Ears {
     this.#waiting = []
     if (!this.#socket) return
     this.#timers.start('idle', IDLE_SILENCE_EVERY_MS, () => {
-      if (this.#socket?.open) this.#send(Array.from({ length: 4 }, () => silenceG711('PCMU')))
+      if (this.#socket?.open) this.#send(Array.from({ length: 4 }, () => SILENCE))
       this.#rest()
     })
   }

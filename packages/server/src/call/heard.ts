@@ -4,14 +4,6 @@ import type { Expect, TalkEvent } from '@saperly/network'
 
 export type Turn = Extract<TalkEvent, { type: 'turn' }>
 
-/** What the timeline says of a change of engine. */
-export function switchData(
-  event: Extract<TalkEvent, { type: 'speechSwitched' }>,
-): Record<string, unknown> {
-  const { part, from, to, reason } = event
-  return { part, from, to, reason }
-}
-
 /** An event without what every event carries. */
 export type EventBody = ManualEvent extends infer E
   ? E extends ManualEvent

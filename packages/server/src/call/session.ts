@@ -192,6 +192,10 @@ export class Session {
         return void (this.#recordingPath = event.path)
       case 'quality':
         return this.#log.event('quality', { ...event.quality })
+      case 'speechSwitched': {
+        const { part, from, to, reason } = event
+        return this.#log.event('speech', { part, from, to, reason })
+      }
       case 'ended':
         return this.#onEnded(event)
       case 'incoming':
