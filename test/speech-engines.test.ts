@@ -109,9 +109,12 @@ test('voices and engines are offered by name, and others are refused', async () 
   const { api } = world
   const { body: voices } = await api.get('/voices')
   expect(voices).toContainEqual({ ...VOICE, id: 'mouth:v-1' })
-  const make = (settings: object): Promise<{ status: number; body: { _tag?: string } }> =>
+  const make = (
+    settings: object,
+  ): Promise<{ status: number; body: { _tag?: string; recognizer?: string } }> =>
     api.post('/connections', { name: 'x', mode: 'manual', ...settings })
   expect((await make({ stt: { engine: 'tone' } })).status).toBe(201)
+  expect((await make({ stt: { engine: 'ears' } })).body.recognizer).toBe('free')
   expect((await make({ stt: { engine: 'mouth' } })).body._tag).toBe('ValidationError')
   expect((await make({ tts: { voiceId: 'mouth:v-2' } })).body._tag).toBe('UnsupportedVoice')
 })

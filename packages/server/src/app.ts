@@ -160,6 +160,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       random,
       log,
       voices: () => network.voices(),
+      recognizerOf: (engine) => network.recognizerOf(engine),
       publicUrl: () => url,
       liveStats: () => ({
         manual_sockets: sockets.open,
