@@ -37,7 +37,7 @@ export async function heardIn(
     for (const frame of frames) ears.write(frame)
     ears.finish()
     const event = await answer
-    texts.push(event.type === 'fault' ? event.code : event.text)
+    texts.push('text' in event ? event.text : event.type)
   }
   ears.close()
   return texts

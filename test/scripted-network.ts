@@ -38,6 +38,10 @@ export class ScriptedNetwork implements Network {
     this.#listeners.push(listener)
   }
 
+  recognizerOf(): 'free' {
+    return this.recognizer
+  }
+
   voices(): [] {
     return []
   }

@@ -68,6 +68,11 @@ function told(event: CallEvent): ['agent' | 'caller' | 'call', string] {
     }
     case 'machine':
       return ['call', `sounds like: ${event.data.verdict}`]
+    case 'speech': {
+      const { part, from, to, reason } = event.data
+      const does = part === 'hear' ? 'hears' : 'speaks'
+      return ['call', `${to ?? 'nobody'} ${does} in place of ${from ?? 'nobody'} (${reason})`]
+    }
     case 'funds_low':
       return ['call', `funds for ${Math.floor(event.data.secondsLeft)} s more`]
     case 'quality': {

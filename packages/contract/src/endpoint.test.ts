@@ -85,7 +85,8 @@ describe('the table', () => {
       ...webhook,
       signingSecret: null,
     })
-    const connection = { id: 'conn_1', name: 'n', createdAt, ...connectionDefaults }
+    const known = { id: 'conn_1', name: 'n', recognizer: 'phrases', createdAt }
+    const connection = { ...known, ...connectionDefaults }
     const shown = { ...connection, manualSecret: 'mc_x' }
     expect(withoutSecrets(endpoints.createConnection, shown)).toEqual(connection)
     expect(withoutSecrets(endpoints.getCall, { id: 'call_1' })).toEqual({ id: 'call_1' })

@@ -52,6 +52,7 @@ describe('the timeline', () => {
       'dtmf',
       'transfer',
       'machine',
+      'speech',
       'funds_low',
       'quality',
       'ended',

@@ -125,6 +125,7 @@ describe('connections', () => {
     const whole = {
       id: 'conn_1',
       name: 'n',
+      recognizer: 'phrases',
       createdAt: '2026-01-01T00:00:00.000Z',
       ...connectionDefaults,
     }

@@ -24,6 +24,7 @@ import type { IncomingCall } from './sip/incoming-call.ts'
 import { openDns } from './sip/dns.ts'
 import type { Dns } from './sip/dns.ts'
 import { udpHop } from './sip/hop.ts'
+import type { Hearing } from './speech/port.ts'
 import type { SipTimers } from './sip/machine.ts'
 import { Resolver } from './sip/resolver.ts'
 import type { TlsServerSettings } from './sip/tls.ts'
@@ -69,6 +70,8 @@ export interface NodeOptions {
   recognizer: 'phrases' | 'free'
   /** Instead of the system's DNS. */
   dns?: Dns
+  /** What each engine hears, by name, where calls may name one. */
+  hearings?: Readonly<Record<string, Hearing>>
   /** Instead of sockets of its own, for simulation. */
   transport?: Transport
 }
@@ -185,6 +188,12 @@ class SipNode implements NetworkNode {
 
   voices(): readonly Voice[] {
     return this.#options.voices
+  }
+
+  /** An engine that is not configured (any more) was asked to hear any words. */
+  recognizerOf(engine: string | null): 'phrases' | 'free' {
+    if (engine === null) return this.recognizer
+    return this.#options.hearings?.[engine]?.recognizer ?? 'free'
   }
 
   subscribe(listener: (event: NetworkEvent) => void): void {

@@ -148,14 +148,16 @@ export interface Network {
   /** Never blocks. Commands for a call that has ended are ignored. */
   post(command: NetworkCommand): void
   subscribe(listener: (event: NetworkEvent) => void): void
-  /** Voices of the configured speech engine. */
+  /** Voices of the node's own speech engine, and of the others by `engine:voice`. */
   voices(): readonly Voice[]
-  /** What a call would be heard with. */
+  /** What a call would be heard with that names no engine. */
   readonly recognizer: 'phrases' | 'free'
   /** How busy it is; while it is overloaded, new calls are refused. */
   readonly load: PlaneLoad
   /** How each trunk stands; none where there is no carrier. */
   readonly trunks: readonly TrunkState[]
+  /** What a call would be heard with that names this engine; null stands for none. */
+  recognizerOf(engine: string | null): 'phrases' | 'free'
   /** Ends every leg and gives back every port, socket, timer and thread. */
   close(): Promise<void>
 }

@@ -4,9 +4,11 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, Ids, type Log, type Random, SystemClock, systemRandom } from '@saperly/kernel'
 import {
+  type ConfiguredSpeech,
   createMediaPlane,
   createNode,
   createSandbox,
+  hearings,
   type Network,
   recognizerOf,
   repairWav,
@@ -21,7 +23,7 @@ import { ManualSockets } from './brain/manual-socket.ts'
 import { CallRegistry } from './call/calls.ts'
 import { recover } from './call/recover.ts'
 import { Timeline } from './call/timeline.ts'
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import { RateDeck } from './ledger/rate.ts'
 import { openLog } from './log.ts'
 import { networkFigures } from './api/network-figures.ts'
@@ -31,6 +33,7 @@ import { openKey, SecretBox } from './secrets/box.ts'
 import { auditKey, linkKey } from './secrets/derive.ts'
 import type { Store } from './store/port.ts'
 import { openStore } from './store/postgres.ts'
+import { configuredSpeech } from './speech-engines.ts'
 import { startEmbedded } from './store/embedded/supervisor.ts'
 import { trunkFigures } from './trunk-figures.ts'
 import { Deliverer } from './webhook/deliver.ts'
@@ -68,6 +71,11 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     for (const shut of closers.splice(0).toReversed()) await shut()
   }
   try {
+    const speech = await configuredSpeech(config.speechEngine, config.speech, {
+      clock: new SystemClock(),
+      log,
+    })
+    if (Array.isArray(speech)) throw new ConfigError(speech)
     const recordingsDir = join(config.dataDir, 'recordings')
     await mkdir(recordingsDir, { recursive: true, mode: 0o700 })
     const key = await openKey({
@@ -95,7 +103,8 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       chainer.wake()
     }
 
-    const network = adapters.network ?? (await openNetwork(config, { clock, random, ids, log }))
+    const network =
+      adapters.network ?? (await openNetwork(config, speech, { clock, random, ids, log }))
     closers.push(() => network.close())
     const sockets = new ManualSockets({ connections: store.tables.connections, clock, ids, log })
     const brains = new ConnectionBrains({
@@ -138,7 +147,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
         requestBurst: config.limits.burst,
         corsOrigins: config.corsOrigins,
         managedModels: Object.keys(config.models),
-        speechEngines: [],
+        speechEngines: Object.keys(hearings(config.speechEngine, speech)),
         linkSecret: linkKey(key),
         checkAnswers: false,
       },
@@ -151,6 +160,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       random,
       log,
       voices: () => network.voices(),
+      recognizerOf: (engine) => network.recognizerOf(engine),
       publicUrl: () => url,
       liveStats: () => ({
         manual_sockets: sockets.open,
@@ -212,6 +222,7 @@ async function openDatabase(
 
 async function openNetwork(
   config: Config,
+  speech: ConfiguredSpeech,
   deps: { clock: Clock; random: Random; ids: Ids; log: Log },
 ): Promise<Network> {
   const media = createMediaPlane(
@@ -219,6 +230,7 @@ async function openNetwork(
       workers: config.rtp.workers ?? Math.max(1, cpus().length - 1),
       ports: config.rtp.ports,
       engine: config.speechEngine,
+      speech,
       firstPacketTimeoutMs: 30_000,
       packetTimeoutMs: 15_000,
     },
@@ -236,7 +248,8 @@ async function openNetwork(
       address: LOOPBACK,
       scripts: config.sandboxScripts,
     }),
-    voices: voices(config.speechEngine),
+    voices: voices(config.speechEngine, speech),
+    hearings: hearings(config.speechEngine, speech),
     recognizer: recognizerOf(config.speechEngine),
   })
 }

@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { silentLog, SystemClock } from '@saperly/kernel'
 import { ConfigError, readConfig } from './config.ts'
+import { configuredSpeech } from './speech-engines.ts'
 
 function folder(file?: unknown): string {
   const directory = mkdtempSync(join(tmpdir(), 'saperly-config-'))
@@ -66,4 +68,14 @@ test('the config file in the documentation is a good one', () => {
   const config = readConfig({}, folder(JSON.parse(example)))
   expect(config.trunks[0]?.name).toBe('carrier')
   expect(Object.keys(config.models)).toEqual(['house'])
+})
+
+test('the engines in the documentation are good ones', async () => {
+  const text = readFileSync(new URL('../../../docs/speech.md', import.meta.url), 'utf8')
+  const example = /```json config\n([\s\S]*?)```/.exec(text)![1]!
+  const { speech } = readConfig({}, folder(JSON.parse(example)))
+  const deps = { clock: new SystemClock(), log: silentLog }
+  expect(await configuredSpeech('embedded', speech, deps)).toMatchObject({
+    engines: { flux: { kind: 'deepgram' }, sonic: { kind: 'cartesia' } },
+  })
 })

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { faultsAmong, prefix, trunkSchema, withCertificates } from './trunk-config.ts'
+import { speechSchema } from './speech-engines.ts'
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -57,6 +58,8 @@ const fileSchema = z.strictObject({
       }),
     )
     .default({}),
+  /** Engines beside the one that SPEECH_ENGINE names. */
+  speech: speechSchema.prefault({}),
   allowedCountries: z
     .array(z.string().regex(/^[A-Z]{2}$/))
     .max(300)
@@ -135,6 +138,9 @@ export function readConfig(
   const rtp = rtpPorts(env.data, file.trunks.length > 0, faults)
   if (faults.length > 0) throw new ConfigError(faults)
   const { data } = env
+  for (const engine of Object.values(file.speech.engines)) {
+    if (engine.kind === 'sherpa') engine.manifest = resolve(directory, engine.manifest)
+  }
   return {
     ...file,
     trunks,

@@ -10,6 +10,10 @@ export type HeardBasis = (typeof heardBases)[number]
 export const machineVerdicts = ['human', 'machine', 'beep'] as const
 export type MachineVerdict = (typeof machineVerdicts)[number]
 
+/** What a speech engine does in a call. */
+export const speechParts = ['hear', 'speak'] as const
+export type SpeechPart = (typeof speechParts)[number]
+
 /** Who talks: `demo` is the platform's own brain, which answers in test where a connection has none. */
 export const brainKinds = ['hosted', 'manual', 'demo'] as const
 export type BrainKind = (typeof brainKinds)[number]
@@ -73,6 +77,14 @@ export const callEventData = {
     sipCode,
   }),
   machine: z.object({ verdict: z.enum(machineVerdicts), confidence: z.number() }),
+  speech: z
+    .object({
+      part: z.enum(speechParts),
+      from: z.string().nullable(),
+      to: z.string().nullable().describe('null: nothing is heard until an engine recovers.'),
+      reason: z.string(),
+    })
+    .describe('Another speech engine has taken over.'),
   funds_low: z.object({ secondsLeft: z.number() }),
   quality: z.object({
     span: z.enum(qualitySpans).describe('The ten seconds before, or the whole call.'),

@@ -1,7 +1,12 @@
 // A connection: who talks in a call, and how. What a client may set, and what it then reads back.
 import { z } from 'zod'
 import { e164, httpUrl, languageTag, maybe, text, timestamp, transferTarget } from '../fields.ts'
-import { DEFAULT_CALL_DURATION_SEC, MAX_CALL_DURATION_SEC, MAX_INSTRUCTIONS } from './call.ts'
+import {
+  DEFAULT_CALL_DURATION_SEC,
+  MAX_CALL_DURATION_SEC,
+  MAX_INSTRUCTIONS,
+  recognizer,
+} from './call.ts'
 
 export const connectionModes = ['hosted', 'manual'] as const
 export type ConnectionMode = (typeof connectionModes)[number]
@@ -45,7 +50,7 @@ export const connectionDefaults = {
   turnTimeoutSec: 20,
   manualWebhookUrl: null,
   smsAutoReply: false,
-} as const satisfies Omit<Connection, 'id' | 'name' | 'createdAt'>
+} as const satisfies Omit<Connection, 'id' | 'name' | 'recognizer' | 'createdAt'>
 
 /** The hours in which a peer may be called when a policy names none of its own. */
 export const defaultCallingHours = { from: '08:00', until: '21:00' } as const
@@ -196,6 +201,7 @@ export const Connection = z.object({
   disclosure: z.string().nullable(),
   callingHours: z.object({ from: z.string(), until: z.string() }).nullable(),
   stt: z.object({ engine: z.string().nullable(), phrases: z.array(z.string()).readonly() }),
+  recognizer: recognizer.describe('What its engine is able to hear. Read-only.'),
   machinePolicy: z.enum(machinePolicies),
   turnTimeoutSec: z.number(),
   manualWebhookUrl: z.string().nullable(),

@@ -3,9 +3,9 @@ import { Fault, type Clock, type Log, type Random } from '@saperly/kernel'
 import { Pacer, type Rest } from '../rtp/pacer.ts'
 import { PortPool, type PortRange } from '../rtp/ports.ts'
 import type { Udp } from '../rtp/udp.ts'
-import type { SpeechService } from '../speech/port.ts'
 import { Bridge } from './bridge.ts'
 import { addFigures, NO_TOTALS, workerLoad, type WorkerLoad } from './load.ts'
+import type { Hearing, SpeechService } from '../speech/port.ts'
 import type { MediaCommand, MediaEvent, MediaPlaneOptions } from './port.ts'
 import { MediaSession, type SessionDeps } from './session.ts'
 import type { TalkFactory } from './talk-factory.ts'
@@ -17,6 +17,8 @@ export interface HostOptions {
   /** This host's own slice, or null for any free ports of the system. */
   ports: PortRange | null
   recognizer: 'phrases' | 'free'
+  /** What each engine hears, by name, where legs may name one. */
+  hearings?: Readonly<Record<string, Hearing>>
   timeouts: Pick<MediaPlaneOptions, 'firstPacketTimeoutMs' | 'packetTimeoutMs'>
 }
 
@@ -135,12 +137,18 @@ export class MediaHost {
       leg.session = await MediaSession.open(command, this.#sessionDeps(legId))
       if (leg.ending) return
       const { port } = leg.session
-      this.#deps.emit({ type: 'opened', legId, port, recognizer: this.#options.recognizer })
+      const recognizer = this.#recognizerOf(command.talk?.engine)
+      this.#deps.emit({ type: 'opened', legId, port, recognizer })
     } catch (error) {
       this.#deps.log.error('media.open_failed', { legId }, error)
       this.#legs.delete(legId)
       this.#fail(legId, error instanceof Fault ? error.message : 'media_error')
     }
+  }
+
+  #recognizerOf(engine: string | null | undefined): 'phrases' | 'free' {
+    const { recognizer, hearings = {} } = this.#options
+    return engine ? (hearings[engine]?.recognizer ?? 'free') : recognizer
   }
 
   #end(legId: string, leg: Leg): void {

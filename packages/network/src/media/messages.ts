@@ -1,16 +1,18 @@
 // What the plane and its worker threads say to each other, and a log that writes through such messages.
 import type { MessagePort } from 'node:worker_threads'
 import type { Log, LogFields } from '@saperly/kernel'
+import type { ConfiguredSpeech } from '../speech/settings.ts'
 import type { HostOptions } from './host.ts'
 import type { WorkerLoad } from './load.ts'
 import type { MediaCommand, MediaEvent, MediaPlaneOptions } from './port.ts'
 
 /** The `workerData` of a media worker. */
-export type MediaWorkerData = HostOptions & SpeechWorkerData
+export type MediaWorkerData = HostOptions & Pick<SpeechWorkerData, 'engine'>
 
 /** The `workerData` of the speech worker. */
 export interface SpeechWorkerData {
   engine: MediaPlaneOptions['engine']
+  speech: ConfiguredSpeech
 }
 
 export type ToMediaWorker =
@@ -26,7 +28,10 @@ export type FromMediaWorker =
   | { type: 'load'; load: WorkerLoad }
   | LogMessage
 
-export type ToSpeechWorker = { type: 'connect'; port: MessagePort }
+export type ToSpeechWorker =
+  | { type: 'connect'; port: MessagePort }
+  /** Closes the engines; the thread then exits. */
+  | { type: 'close' }
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
 

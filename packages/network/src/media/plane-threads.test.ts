@@ -46,7 +46,7 @@ const media = `
   })`
 const speech = `
   import { parentPort } from 'node:worker_threads'
-  parentPort.on('message', ({ port }) => port.close())`
+  parentPort.on('message', ({ type, port }) => type === 'close' ? process.exit() : port.close())`
 /** Dies as soon as it is used. */
 const brokenSpeech = `
   import { parentPort } from 'node:worker_threads'

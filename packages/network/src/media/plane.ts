@@ -21,13 +21,12 @@ import type {
   MediaPlaneOptions,
   RecordingFile,
 } from './port.ts'
-import { recognizerOf } from '../speech/catalogue.ts'
 import { OverloadWatch } from './overload.ts'
+import { hearings, recognizerOf } from '../speech/catalogue.ts'
+import { NOTHING_CONFIGURED, type ConfiguredSpeech } from '../speech/settings.ts'
+import { RestartLimit } from './restart-limit.ts'
 import { Thread } from './thread.ts'
 
-/** A thread that crashes more often than this in a minute is not started again. */
-const MAX_RESTARTS = 5
-const RESTART_WINDOW_MS = 60_000
 const ENTRIES: PlaneEntries = {
   media: new URL('./worker.ts', import.meta.url),
   speech: new URL('../speech/worker.ts', import.meta.url),
@@ -78,6 +77,7 @@ class ThreadedPlane implements MediaPlane {
   readonly #deps: MediaPlaneDeps
   readonly #entries: PlaneEntries
   readonly #engine: MediaPlaneOptions['engine']
+  readonly #configured: ConfiguredSpeech
   readonly #listeners = new LegListeners()
   readonly #legs = new Map<string, Leg>()
   readonly #workers: MediaWorker[]
@@ -90,6 +90,7 @@ class ThreadedPlane implements MediaPlane {
     this.#deps = deps
     this.#entries = entries
     this.#engine = options.engine
+    this.#configured = options.speech ?? NOTHING_CONFIGURED
     this.#speechRestarts = new RestartLimit(deps.clock)
     this.#speech = this.#startSpeech()
     const { firstPacketTimeoutMs, packetTimeoutMs } = options
@@ -99,6 +100,7 @@ class ThreadedPlane implements MediaPlane {
         engine: options.engine,
         ports: slices?.[i] ?? null,
         recognizer: recognizerOf(options.engine),
+        hearings: hearings(options.engine, options.speech),
         timeouts: { firstPacketTimeoutMs, packetTimeoutMs },
       }
       return {
@@ -145,7 +147,7 @@ class ThreadedPlane implements MediaPlane {
     await Promise.all(
       this.#workers.map(async (worker) => worker.thread?.stop({ type: 'close' }, clock)),
     )
-    await this.#speech?.terminate()
+    await this.#speech?.stop({ type: 'close' }, clock)
     // Legs are left only where a thread had to be ended by force.
     for (const [legId, leg] of this.#legs) await this.#endCrashed(legId, leg)
     await Promise.all(this.#repairs)
@@ -248,7 +250,7 @@ class ThreadedPlane implements MediaPlane {
   }
 
   #startSpeech(): SpeechThread {
-    const data: SpeechWorkerData = { engine: this.#engine }
+    const data: SpeechWorkerData = { engine: this.#engine, speech: this.#configured }
     return new Thread(this.#entries.speech, data, {
       message: (line) => writeMessage(this.#deps.log, line),
       crash: (fault) => this.#onSpeechCrash(fault),
@@ -268,23 +270,5 @@ class ThreadedPlane implements MediaPlane {
     const { port1, port2 } = new MessageChannel()
     this.#speech?.post({ type: 'connect', port: port1 }, [port1])
     thread.post({ type: 'speech', port: port2 }, [port2])
-  }
-}
-
-/** How often something may be started again. */
-class RestartLimit {
-  readonly #clock: Clock
-  #times: number[] = []
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  /** Counts a restart; false when there were too many of late. */
-  allows(): boolean {
-    const nowMs = this.#clock.monotonicMs()
-    this.#times = this.#times.filter((atMs) => nowMs - atMs < RESTART_WINDOW_MS)
-    this.#times.push(nowMs)
-    return this.#times.length <= MAX_RESTARTS
   }
 }

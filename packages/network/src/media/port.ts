@@ -3,6 +3,7 @@ import type { Codec } from '../codec/codec.ts'
 import type { PlaneLoad } from './load.ts'
 import type { QualityReport } from '../rtp/quality.ts'
 import type { SrtpKeys } from '../rtp/srtp-keys.ts'
+import type { ConfiguredSpeech } from '../speech/settings.ts'
 import type { TalkCommand, TalkEvent, TalkOptions } from '../talk/port.ts'
 
 /** What two sides agreed on for one leg (or changed by re-INVITE). */
@@ -95,6 +96,8 @@ export interface MediaPlaneOptions {
   /** First and last UDP port (RTP even, RTCP odd), or null: any free pair of the system (loopback, tests). */
   ports: { first: number; last: number } | null
   engine: 'embedded' | 'tone'
+  /** Engines beside it, for the calls that name them. */
+  speech?: ConfiguredSpeech
   /** Media timeout, milliseconds: before the first packet, and after it. */
   firstPacketTimeoutMs: number
   packetTimeoutMs: number

@@ -1,5 +1,5 @@
 // Tells a leg the moment its speech becomes ready, so that the first packet needn't wait for the leg's next turn.
-import type { AudioChunk, Mouth, SpeechService } from '../speech/port.ts'
+import type { AudioChunk, SpeechService } from '../speech/port.ts'
 
 /** `service`, calling `onReady` with the first chunk of each piece of speech. */
 export function promptSpeech(service: SpeechService, onReady: () => void): SpeechService {
@@ -11,21 +11,18 @@ export function promptSpeech(service: SpeechService, onReady: () => void): Speec
       get wordTimes() {
         return mouth.wordTimes
       },
-      speak: (text, voice, signal) => announcing(mouth, text, voice, signal, onReady),
+      speak: (...asked) => announcing(mouth.speak(...asked), onReady),
     },
     close: () => service.close(),
   }
 }
 
 async function* announcing(
-  mouth: Mouth,
-  text: string,
-  voice: string | null,
-  signal: AbortSignal,
+  chunks: AsyncIterable<AudioChunk>,
   onReady: () => void,
 ): AsyncGenerator<AudioChunk> {
   let first = true
-  for await (const chunk of mouth.speak(text, voice, signal)) {
+  for await (const chunk of chunks) {
     if (first) onReady()
     first = false
     yield chunk

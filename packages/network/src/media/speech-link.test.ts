@@ -86,3 +86,30 @@ test('what the old engine still says is not believed, and closed ears do not mov
   expect(third.options).toBeNull()
   expect(link.mouth.wordTimes).toBe('exact')
 })
+
+test('ears are what hears them now, and a new engine worker begins with the one that was asked for', async () => {
+  const [first, second] = [new Engine(), new Engine()]
+  const free = { recognizer: 'free', endsTurns: true, finalLimitMs: 850 } as const
+  const own = { recognizer: 'phrases', endsTurns: false, finalLimitMs: 1000 } as const
+  const link = new SpeechLink(first, 'phrases', { cloud: free, embedded: own })
+  const events: EarsEvent[] = []
+  const ears = link.openEars({
+    engine: 'cloud',
+    language: 'en',
+    phrases: [],
+    onEvent: (event) => void events.push(event),
+  })
+  expect(ears).toMatchObject({ recognizer: 'free', endsTurns: true, finalLimitMs: 850 })
+  const change = { from: 'cloud', to: 'embedded', reason: 'dropped' }
+  first.options!.onEvent({ type: 'switched', recognizer: 'phrases', ...change })
+  expect(ears).toMatchObject({ recognizer: 'phrases', endsTurns: false, finalLimitMs: 1000 })
+  await link.replace(second)
+  expect(second.options).toMatchObject({ engine: 'cloud' })
+  expect(ears).toMatchObject({ recognizer: 'free', endsTurns: true })
+  expect(events.map((event) => event.type === 'switched' && [event.from, event.to])).toEqual([
+    ['cloud', 'embedded'],
+    ['embedded', 'cloud'],
+  ])
+  const unnamed = link.openEars({ language: 'en', phrases: [], onEvent: () => {} })
+  expect(unnamed.recognizer).toBe('phrases')
+})

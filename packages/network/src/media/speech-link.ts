@@ -1,5 +1,5 @@
 // A speech service that outlives the engine behind it: when the speech worker is replaced, open ears move to the new one.
-import type { Ears, EarsEvent, EarsOptions, Mouth, SpeechService } from '../speech/port.ts'
+import type { Ears, EarsEvent, EarsOptions, Hearing, Mouth, SpeechService } from '../speech/port.ts'
 import type { Expect } from '../talk/port.ts'
 
 /** What an utterance in progress is told when its engine has gone. */
@@ -9,18 +9,27 @@ export class SpeechLink implements SpeechService {
   readonly mouth: Mouth
   readonly #ears = new Set<LinkedEars>()
   readonly #recognizer: 'phrases' | 'free'
+  readonly #hearings: Readonly<Record<string, Hearing>>
   #service: SpeechService
 
-  /** @param recognizer what the engine hears; told here because a worker just started has not said it yet. */
-  constructor(service: SpeechService, recognizer: 'phrases' | 'free') {
+  /**
+   * @param recognizer what the node's own engine hears; told here because a worker just started has not said it yet.
+   * @param hearings the same of the engines that legs may name.
+   */
+  constructor(
+    service: SpeechService,
+    recognizer: 'phrases' | 'free',
+    hearings: Readonly<Record<string, Hearing>> = {},
+  ) {
     this.#service = service
     this.#recognizer = recognizer
+    this.#hearings = hearings
     const current = (): Mouth => this.#service.mouth
     this.mouth = {
       get wordTimes() {
         return current().wordTimes
       },
-      speak: (text, voice, signal) => current().speak(text, voice, signal),
+      speak: (...asked) => current().speak(...asked),
     }
   }
 
@@ -28,6 +37,7 @@ export class SpeechLink implements SpeechService {
     const ears = new LinkedEars(options, {
       service: this.#service,
       recognizer: this.#recognizer,
+      hearings: this.#hearings,
       onClose: () => this.#ears.delete(ears),
     })
     this.#ears.add(ears)
@@ -53,12 +63,16 @@ type Utterance = 'none' | 'open' | 'finishing' | 'orphaned'
 interface LinkedEarsDeps {
   service: SpeechService
   recognizer: 'phrases' | 'free'
+  hearings: Readonly<Record<string, Hearing>>
   onClose: () => void
 }
 
 class LinkedEars implements Ears {
-  readonly recognizer: 'phrases' | 'free'
+  readonly #link: LinkedEarsDeps
   readonly #options: EarsOptions
+  /** The engine that hears now: a name, or null for none. */
+  #engine: string | null
+  #recognizer: 'phrases' | 'free'
   readonly #onClose: () => void
   #inner: Ears
   #expect: Expect | null = null
@@ -68,8 +82,33 @@ class LinkedEars implements Ears {
   constructor(options: EarsOptions, link: LinkedEarsDeps) {
     this.#options = options
     this.#onClose = link.onClose
-    this.recognizer = link.recognizer
+    this.#link = link
+    this.#engine = options.engine ?? null
+    this.#recognizer = this.#wanted
     this.#inner = this.#openAt(link.service)
+  }
+
+  get recognizer(): 'phrases' | 'free' {
+    return this.#recognizer
+  }
+
+  get endsTurns(): boolean {
+    return this.#hearing?.endsTurns ?? false
+  }
+
+  get finalLimitMs(): number {
+    return this.#hearing?.finalLimitMs ?? 0
+  }
+
+  get #hearing(): Hearing | null {
+    return this.#engine === null ? null : (this.#link.hearings[this.#engine] ?? null)
+  }
+
+  /** What the leg's engine hears. An engine that is not configured (any more) was asked to hear any words. */
+  get #wanted(): 'phrases' | 'free' {
+    const { engine } = this.#options
+    if (!engine) return this.#link.recognizer
+    return this.#link.hearings[engine]?.recognizer ?? 'free'
   }
 
   expect(expect: Expect): void {
@@ -110,6 +149,17 @@ class LinkedEars implements Ears {
     if (this.#expect) this.#inner.expect(this.#expect)
     if (this.#state === 'open') this.#state = 'orphaned'
     if (this.#state === 'finishing') this.#reportLost()
+    this.#backToWanted()
+  }
+
+  /** A new worker begins with the engine that the leg asked for, whatever had taken its place before. */
+  #backToWanted(): void {
+    const [from, to] = [this.#engine, this.#options.engine ?? null]
+    if (from === to) return
+    this.#engine = to
+    this.#recognizer = this.#wanted
+    const { recognizer } = this
+    this.#options.onEvent({ type: 'switched', from, to, reason: ENGINE_LOST, recognizer })
   }
 
   #openAt(service: SpeechService): Ears {
@@ -124,7 +174,13 @@ class LinkedEars implements Ears {
   }
 
   #pass(event: EarsEvent): void {
-    const ends = event.type !== 'partial' && event.utterance === this.#utterance
+    if (event.type === 'switched') {
+      this.#engine = event.to
+      this.#recognizer = event.recognizer
+      return this.#options.onEvent(event)
+    }
+    const last = event.type === 'final' || event.type === 'fault'
+    const ends = last && event.utterance === this.#utterance
     // A fault in the middle of an utterance leaves nothing to be finished.
     if (ends) this.#state = 'none'
     this.#options.onEvent(event)

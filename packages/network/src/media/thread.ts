@@ -52,15 +52,10 @@ export class Thread<To, From> {
     await this.#exited
     force.cancel()
   }
-
-  /** Ends a thread that has nothing to finish. */
-  async terminate(): Promise<void> {
-    this.#stopping = true
-    await this.#worker.terminate()
-  }
 }
 
-function builtFile(entry: URL): URL {
+/** Where the compiler puts the source `entry`. */
+export function builtFile(entry: URL): URL {
   return new URL(
     entry.href.replace(/\/src(\/[\w-]+\/[\w-]+)\.ts$/, '/dist$1.js').replace(/\.ts$/, '.js'),
   )

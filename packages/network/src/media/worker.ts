@@ -81,7 +81,7 @@ port.on('message', (message: ToMediaWorker) => {
     case 'speech': {
       const service = createRemoteSpeech(message.port)
       if (running) void running.speech.replace(service)
-      else running = start(new SpeechLink(service, data.recognizer))
+      else running = start(new SpeechLink(service, data.recognizer, data.hearings))
       return
     }
     case 'command':

@@ -244,6 +244,7 @@ export class Phone implements Line {
       case 'digits':
       case 'silence':
       case 'machine':
+      case 'speechSwitched':
         return
     }
   }

@@ -22,13 +22,38 @@ export type EarsEvent =
       /** 0–1. */
       confidence: number
     }
+  /** The engine's own model finds that the peer has finished; `finish` asks for the text as ever. */
+  | { type: 'endOfTurn'; utterance: number }
+  /** Another engine hears from here on, an utterance in progress included. `to` null: none does, until one recovers. */
+  | ({ type: 'switched'; recognizer: 'phrases' | 'free' } & EngineSwitch)
   /** The engine is gone or late; the utterance counts as not understood. `code` is a short word. */
   | { type: 'fault'; utterance: number; code: string }
+
+/** From which engine to which, by name (null: none), and a short word for the reason. */
+export interface EngineSwitch {
+  from: string | null
+  to: string | null
+  reason: string
+}
+
+/** What is known of an engine's ears before they are opened. */
+export interface Hearing {
+  /** What the engine is able to hear; `phrases` is a closed list. */
+  recognizer: 'phrases' | 'free'
+  /** The engine tells `endOfTurn`. */
+  endsTurns: boolean
+  /** How long its final text may take after `finish`, milliseconds. */
+  finalLimitMs: number
+}
 
 /** One listener: the recogniser of one leg. Never blocks; audio beyond its bound is dropped and reported as a fault. */
 export interface Ears {
   /** What the engine is able to hear; `phrases` is a closed list. */
   readonly recognizer: 'phrases' | 'free'
+  /** As in {@link Hearing}; absent: it never tells the end of a turn. */
+  readonly endsTurns?: boolean
+  /** As in {@link Hearing}; absent: the talking part's own limit. */
+  readonly finalLimitMs?: number
   expect(expect: Expect): void
   /** Opens an utterance; frames written from now on belong to it (the caller passes its own pre-roll). */
   start(utterance: number): void
@@ -45,6 +70,10 @@ export interface AudioChunk {
   pcm: Pcm
   /** Words that begin in this chunk, timed from the start of the utterance. */
   words: readonly Word[]
+  /** How well the engine that spoke it knows word times, where that is not what the mouth says of itself. */
+  basis?: Mouth['wordTimes']
+  /** In a first chunk: another engine spoke than was asked. `voice` asks for the same one again. */
+  switched?: EngineSwitch & { voice: string | null }
 }
 
 /** One voice. */
@@ -53,12 +82,20 @@ export interface Mouth {
   readonly wordTimes: 'exact' | 'aligned' | 'estimated'
   /**
    * Renders one sentence or clause (at most 500 characters). Chunks arrive in order; the iteration stops early when
-   * `signal` aborts. Throws a Fault when the engine cannot speak.
+   * `signal` aborts. Throws a Fault when the engine cannot speak. `begun`: a part of the same utterance has its audio
+   * already, so the voice must stay.
    */
-  speak(text: string, voice: string | null, signal: AbortSignal): AsyncIterable<AudioChunk>
+  speak(
+    text: string,
+    voice: string | null,
+    signal: AbortSignal,
+    begun?: boolean,
+  ): AsyncIterable<AudioChunk>
 }
 
 export interface EarsOptions {
+  /** Name of a configured engine; absent or null: the node's own. */
+  engine?: string | null
   language: string
   phrases: readonly string[]
   onEvent: (event: EarsEvent) => void

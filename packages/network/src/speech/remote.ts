@@ -1,8 +1,7 @@
 // The speech service of a media worker: the engine itself runs in the speech worker, at the other end of a port.
-import type { MessagePort } from 'node:worker_threads'
 import { Fault } from '@saperly/kernel'
 import type { Expect } from '../talk/port.ts'
-import type { FromSpeech, ToSpeech } from './messages.ts'
+import type { FromSpeech, SpeechPort, ToSpeech } from './messages.ts'
 import type { AudioChunk, Ears, EarsEvent, EarsOptions, Mouth, SpeechService } from './port.ts'
 
 /** How far the engine may lag behind one listener, frames: 5 s. Then its utterance is given up. */
@@ -11,13 +10,13 @@ const MAX_LAG_FRAMES = 250
 const MAX_SPEECHES = 512
 
 /** Connects to the engine behind `port`. Until it has said what it is, the humblest is assumed. */
-export function createRemoteSpeech(port: MessagePort): SpeechService {
+export function createRemoteSpeech(port: SpeechPort): SpeechService {
   return new RemoteSpeech(port)
 }
 
 class RemoteSpeech implements SpeechService {
   readonly mouth: Mouth
-  readonly #port: MessagePort
+  readonly #port: SpeechPort
   readonly #ears = new Map<number, RemoteEars>()
   readonly #speeches = new Map<number, Speech>()
   #lastId = 0
@@ -27,16 +26,16 @@ class RemoteSpeech implements SpeechService {
     wordTimes: 'estimated',
   }
 
-  constructor(port: MessagePort) {
+  constructor(port: SpeechPort) {
     this.#port = port
-    port.on('message', (message: FromSpeech) => this.#receive(message))
+    port.on('message', (message) => this.#receive(message as FromSpeech))
     port.on('close', () => this.#lose())
     const hello = (): Mouth['wordTimes'] => this.#hello.wordTimes
     this.mouth = {
       get wordTimes() {
         return hello()
       },
-      speak: (text, voice, signal) => this.#speak(text, voice, signal),
+      speak: (text, voice, signal, begun = false) => this.#speak(text, voice, signal, begun),
     }
   }
 
@@ -48,7 +47,8 @@ class RemoteSpeech implements SpeechService {
       forget: () => this.#ears.delete(id),
     })
     this.#ears.set(id, ears)
-    this.#post({ type: 'open', ears: id, language: options.language, phrases: options.phrases })
+    const { engine = null, language, phrases } = options
+    this.#post({ type: 'open', ears: id, engine, language, phrases })
     if (this.#closed) ears.lose()
     return ears
   }
@@ -66,6 +66,7 @@ class RemoteSpeech implements SpeechService {
     text: string,
     voice: string | null,
     signal: AbortSignal,
+    begun: boolean,
   ): AsyncGenerator<AudioChunk, void, void> {
     if (signal.aborted) return
     if (this.#closed) throw new Fault('speech engine is gone', { retryable: true })
@@ -77,7 +78,7 @@ class RemoteSpeech implements SpeechService {
     const onAbort = (): void => speech.end()
     this.#speeches.set(id, speech)
     signal.addEventListener('abort', onAbort, { once: true })
-    this.#post({ type: 'speak', speech: id, text, voice })
+    this.#post({ type: 'speak', speech: id, text, voice, begun })
     try {
       for (;;) {
         const chunk = await speech.next()
@@ -236,9 +237,10 @@ class RemoteEars implements Ears {
   }
 
   heard(event: EarsEvent): void {
+    if (event.type === 'switched') return this.#onEvent(event)
     // What comes for an utterance that was cancelled meanwhile is of no use.
     if (this.#state === 'idle' || event.utterance !== this.#utterance) return
-    if (event.type !== 'partial') this.#state = 'idle'
+    if (event.type === 'final' || event.type === 'fault') this.#state = 'idle'
     this.#onEvent(event)
   }
 

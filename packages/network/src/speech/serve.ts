@@ -1,8 +1,7 @@
 // The engine's end of a port: does what one media worker asks, for all of its legs.
-import type { MessagePort } from 'node:worker_threads'
 import { Fault } from '@saperly/kernel'
 import type { Log } from '@saperly/kernel'
-import type { FromSpeech, ToSpeech } from './messages.ts'
+import type { FromSpeech, SpeechPort, ToSpeech } from './messages.ts'
 import type { Ears, SpeechService } from './port.ts'
 
 /** Frames are acknowledged in batches of this many. */
@@ -15,7 +14,7 @@ interface Listener {
 
 /** Serves `port` until it closes. */
 export function serveSpeech(
-  port: MessagePort,
+  port: SpeechPort,
   service: SpeechService,
   recognizer: 'phrases' | 'free',
   log: Log,
@@ -24,17 +23,17 @@ export function serveSpeech(
 }
 
 class SpeechServer {
-  readonly #port: MessagePort
+  readonly #port: SpeechPort
   readonly #service: SpeechService
   readonly #log: Log
   readonly #listeners = new Map<number, Listener>()
   readonly #speeches = new Map<number, AbortController>()
 
-  constructor(port: MessagePort, service: SpeechService, recognizer: 'phrases' | 'free', log: Log) {
+  constructor(port: SpeechPort, service: SpeechService, recognizer: 'phrases' | 'free', log: Log) {
     this.#port = port
     this.#service = service
     this.#log = log
-    port.on('message', (message: ToSpeech) => this.#receive(message))
+    port.on('message', (message) => this.#receive(message as ToSpeech))
     port.on('close', () => this.#close())
     this.#post({ type: 'hello', recognizer, wordTimes: service.mouth.wordTimes })
   }
@@ -46,8 +45,9 @@ class SpeechServer {
   #receive(message: ToSpeech): void {
     switch (message.type) {
       case 'open': {
-        const { ears, language, phrases } = message
+        const { ears, engine, language, phrases } = message
         const opened = this.#service.openEars({
+          engine,
           language,
           phrases,
           onEvent: (event) => this.#post({ type: 'heard', ears, event }),
@@ -56,7 +56,7 @@ class SpeechServer {
         return
       }
       case 'speak':
-        return void this.#speak(message.speech, message.text, message.voice)
+        return void this.#speak(message)
       case 'hush':
         return this.#speeches.get(message.speech)?.abort()
       case 'frame':
@@ -85,11 +85,11 @@ class SpeechServer {
     listener.unacknowledged = 0
   }
 
-  async #speak(speech: number, text: string, voice: string | null): Promise<void> {
+  async #speak({ speech, text, voice, begun }: ToSpeech & { type: 'speak' }): Promise<void> {
     const abort = new AbortController()
     this.#speeches.set(speech, abort)
     try {
-      for await (const chunk of this.#service.mouth.speak(text, voice, abort.signal)) {
+      for await (const chunk of this.#service.mouth.speak(text, voice, abort.signal, begun)) {
         this.#post({ type: 'chunk', speech, chunk })
       }
       this.#post({ type: 'spoken', speech })

@@ -11,12 +11,17 @@ export interface EndpointContext {
   digitsPressed: number
   /** The connection's own wait, which replaces the pause rules, or null. */
   endpointingMs: number | null
+  /** The recogniser tells the ends of turns by itself, and whether it has told that of this one. */
+  engineEnds?: boolean
+  engineEnded?: boolean
 }
 
 export type EndpointReason =
   | 'digits_filled'
   | 'configured'
   | 'digits_missing'
+  | 'engine_ended'
+  | 'engine_decides'
   | 'unfinished'
   | 'phrase_complete'
   | 'punctuation'
@@ -64,6 +69,9 @@ const RULES: readonly Rule[] = [
   rule('digits_missing', 1_500, ({ digitsWanted }, words) => {
     return digitsWanted !== null && endsInNumber(words)
   }),
+  // A model that hears how something is said knows better than rules over words; they only bound it.
+  rule('engine_ended', 0, ({ engineEnded = false }) => engineEnded),
+  rule('engine_decides', 1_500, ({ engineEnds = false }) => engineEnds),
   rule('unfinished', 1_500, (_, words) => JOINING_WORDS.has(words.at(-1) ?? '')),
   rule('phrase_complete', 300, ({ phrases }, words) => isWholePhrase(phrases, words)),
   rule('punctuation', 300, ({ partial }) => /[.!?…。！？]["'”’)\]]*\s*$/u.test(partial)),

@@ -23,6 +23,12 @@ const BLIP_VOICED_MS = 80
 const BLIP_SILENCE_MS = 200
 /** How long the text may take after the end of the turn. */
 const FINAL_WAIT_MS = 1_000
+/** Beyond the limit of the engine itself: it is the engine's to say that it is late. */
+const FINAL_MARGIN_MS = 200
+/** How long it may take when another engine has to hear all of it again. */
+const REPLAY_WAIT_MS = 3_000
+/** The engine says that the turn is over, and voice goes on without a word in it: a noise. */
+const ENDED_NOISE_MS = 600
 /** A text that came too late belongs to the next turn, if that begins within this time. */
 const LATE_TEXT_KEPT_MS = 3_000
 /** A recogniser's text is cut here. */
@@ -36,6 +42,10 @@ export interface Part {
   state: 'open' | 'closing' | 'done'
   /** The recogniser gave up on it. */
   failed: boolean
+  /** Media time at which the recogniser found the turn to be over; null when it has not, or words came after it. */
+  endedMs: number | null
+  /** What heard it. */
+  recognizer: 'phrases' | 'free'
   voicedMs: number
   lastVoicedMs: number
   lastVoicedAt: number
@@ -49,6 +59,8 @@ export interface Part {
 export interface HeardTurn {
   text: string
   confidence: number
+  /** `phrases` when any part of it was heard by a recogniser of phrases. */
+  recognizer: 'phrases' | 'free'
   startedAt: number
   endedAt: number
   voicedMs: number
@@ -173,6 +185,8 @@ export class Listener {
       openedMs: this.#mediaMs,
       state: 'open',
       failed: false,
+      endedMs: null,
+      recognizer: this.#ears.recognizer,
       voicedMs,
       lastVoicedMs: this.#mediaMs,
       lastVoicedAt: this.#at,
@@ -199,6 +213,9 @@ export class Listener {
     const { waitMs, reason } = (this.#decision ??= this.#decide(part))
     part.waitMs = waitMs
     if (reason === 'digits_filled' || (!this.#last.voiced && silentMs >= waitMs)) return reason
+    if (part.endedMs !== null && reason === 'engine_ended') {
+      if (this.#mediaMs - part.endedMs >= ENDED_NOISE_MS) return reason
+    }
     return this.#mediaMs - part.openedMs >= MAX_PART_MS ? 'limit' : null
   }
 
@@ -210,6 +227,8 @@ export class Listener {
       digitsWanted: this.#expect.digits ?? null,
       digitsPressed: this.#digitsPressed,
       endpointingMs: this.#options.endpointingMs,
+      engineEnds: this.#ears.endsTurns ?? false,
+      engineEnded: part.endedMs !== null,
     })
   }
 
@@ -224,7 +243,8 @@ export class Listener {
       this.#ears.cancel()
     } else {
       part.state = 'closing'
-      part.deadlineMs = this.#mediaMs + FINAL_WAIT_MS
+      const limitMs = (this.#ears.finalLimitMs ?? 0) + FINAL_MARGIN_MS
+      part.deadlineMs = this.#mediaMs + Math.max(FINAL_WAIT_MS, limitMs)
       this.#ears.finish()
     }
     this.#followExpect()
@@ -253,6 +273,7 @@ export class Listener {
     return {
       text: [late, ...said.map((part) => part.text)].filter((text) => text !== '').join(' '),
       confidence: said.length > 0 ? Math.min(...said.map((part) => part.confidence)) : 0,
+      recognizer: this.#parts.some((part) => part.recognizer === 'phrases') ? 'phrases' : 'free',
       startedAt: first.startedAt,
       endedAt: last.lastVoicedAt,
       voicedMs: this.#parts.reduce((sum, part) => sum + part.voicedMs, 0),
@@ -270,11 +291,13 @@ export class Listener {
 
   /** What the recogniser says. */
   heard(event: EarsEvent): void {
+    if (event.type === 'switched') return this.#switched(event.recognizer)
     const part = this.#parts.find(({ utterance }) => utterance === event.utterance)
     if (event.type === 'fault') this.#options.log.warn('talk.ears_fault', { code: event.code })
     if (!part || part.state === 'done') return this.#heardLate(event)
-    if (event.type === 'partial') {
-      part.partial = event.text.slice(0, MAX_TEXT_CHARS)
+    if (event.type === 'partial') return this.#heardPartial(part, event.text)
+    if (event.type === 'endOfTurn') {
+      part.endedMs ??= this.#mediaMs
       this.#decision = null
       return
     }
@@ -283,7 +306,27 @@ export class Listener {
       part.text = event.text.trim().slice(0, MAX_TEXT_CHARS)
       part.confidence = event.confidence
     }
+    part.recognizer = this.#ears.recognizer
     if (part.state === 'closing') part.state = 'done'
+  }
+
+  #heardPartial(part: Part, text: string): void {
+    const partial = text.slice(0, MAX_TEXT_CHARS)
+    if (partial === part.partial) return
+    part.partial = partial
+    part.endedMs = null
+    this.#decision = null
+  }
+
+  /** Another engine hears what is not told yet: it hears it from the beginning. */
+  #switched(recognizer: 'phrases' | 'free'): void {
+    this.#decision = null
+    for (const part of this.#parts) {
+      if (part.state === 'done') continue
+      part.recognizer = recognizer
+      part.endedMs = null
+      if (part.state === 'closing') part.deadlineMs = this.#mediaMs + REPLAY_WAIT_MS
+    }
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import type { Clock, Log } from '@saperly/kernel'
 import type { Mouth } from '../speech/port.ts'
 import { FRAME_MS } from '../speech/pcm.ts'
 import type { TalkCommand, TalkEvent } from './port.ts'
-import type { Rendering } from './rendering.ts'
+import type { RenderOptions, Rendering } from './rendering.ts'
 import { Utterance } from './utterance.ts'
 
 /** What we have sent, but the far end's buffer has not played yet. */
@@ -21,6 +21,8 @@ const WORDS_PAUSE_MS = 1_000
 export const CONTINUATION_LIMIT_MS = 30_000
 /** Cut utterances whose further text is still to be dropped; the oldest is forgotten first. */
 const MAX_CUT_REMEMBERED = 64
+/** Voices of one call whose replacement is remembered. */
+const MAX_VOICES = 16
 
 type SpeakCommand = Extract<TalkCommand, { type: 'speak' }>
 type SpokeOutcome = Extract<TalkEvent, { type: 'spoke' }>['outcome']
@@ -48,6 +50,8 @@ export class Playout {
   readonly #options: PlayoutOptions
   readonly #items: Item[] = []
   readonly #cut = new Set<string>()
+  /** Voices whose engine failed, and what speaks in their place. */
+  readonly #replaced = new Map<string, string | null>()
   #held = false
   #rendering = false
   #closed = false
@@ -162,7 +166,7 @@ export class Playout {
       id,
       interruptible: interruptible && !isProtected,
       protected: isProtected,
-      voice: command.voice ?? this.#options.voice,
+      voice: this.#voiceNow(command.voice ?? this.#options.voice),
     })
     if (this.#items.length >= MAX_QUEUED || this.#closed) {
       utterance.append(command.text, command.more)
@@ -303,8 +307,15 @@ export class Playout {
     if (!found) return
     this.#rendering = true
     // A failure is kept by the piece: its utterance ends with `stopped` when the playout comes to it.
+    const { utterance } = found
     found.piece
-      .run(this.#options.mouth, found.voice, this.#options.clock)
+      .run({
+        mouth: this.#options.mouth,
+        voice: utterance.voice,
+        begun: utterance.audible,
+        clock: this.#options.clock,
+        onSwitch: (change) => this.#switchVoice(utterance, change),
+      })
       .catch((error: unknown) => this.#options.log.error('talk.mouth_failed', {}, error))
       .finally(() => {
         this.#rendering = false
@@ -312,7 +323,30 @@ export class Playout {
       })
   }
 
-  #nextToRender(): { piece: Rendering; voice: string | null } | null {
+  /** A call that lost its voice keeps the one that took its place: two that alternate would be worse. */
+  #switchVoice(
+    utterance: Utterance,
+    { from, to, reason, voice }: Parameters<RenderOptions['onSwitch']>[0],
+  ): void {
+    const asked = utterance.voice
+    utterance.voice = voice
+    if (asked !== null && this.#replaced.size < MAX_VOICES) this.#replaced.set(asked, voice)
+    this.#options.emit({ type: 'speechSwitched', part: 'speak', from, to, reason })
+    for (const item of this.#items) {
+      if (item.kind !== 'utterance' || item.utterance.audible) continue
+      if (item.utterance.voice === asked) item.utterance.voice = voice
+    }
+  }
+
+  #voiceNow(asked: string | null): string | null {
+    let voice = asked
+    for (let i = 0; i < MAX_VOICES && voice !== null && this.#replaced.has(voice); i++) {
+      voice = this.#replaced.get(voice) ?? null
+    }
+    return voice
+  }
+
+  #nextToRender(): { piece: Rendering; utterance: Utterance } | null {
     let ahead = 0
     for (const item of this.#items) {
       if (item.kind === 'digits') continue
@@ -320,7 +354,7 @@ export class Playout {
       for (let i = 0, piece = utterance.pieceAt(0); piece; piece = utterance.pieceAt(++i)) {
         if (++ahead > MAX_RENDERED_AHEAD) return null
         if (piece.state === 'failed') break
-        if (piece.state === 'waiting') return { piece, voice: utterance.voice }
+        if (piece.state === 'waiting') return { piece, utterance }
       }
     }
     return null

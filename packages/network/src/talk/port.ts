@@ -12,7 +12,9 @@ export interface Expect {
 export interface TalkOptions {
   /** BCP-47. */
   language: string
-  /** Voice of the engine, or null for its default. */
+  /** Name of the engine that hears, or null for the node's own. */
+  engine?: string | null
+  /** Voice of the node's own engine, `engine:voice` of another, or null for the default. */
   voice: string | null
   /** Phrases that are always listened for, beside the documented default list. */
   phrases: readonly string[]
@@ -85,6 +87,14 @@ export type TalkEvent =
       endpointingMs: number
       /** The deliberate wait alone; the rest of `endpointingMs` is our own overhead. */
       waitMs: number
+    }
+  /** Another engine hears or speaks from here on. Null: none (nothing is heard until one recovers). */
+  | {
+      type: 'speechSwitched'
+      part: 'hear' | 'speak'
+      from: string | null
+      to: string | null
+      reason: string
     }
   /** The peer went on speaking after a turn was reported, before anything was played in answer. A turn follows. */
   | { type: 'resumed' }

@@ -1,7 +1,8 @@
 // One piece of text on its way from the mouth to the wire: rendered once, taken frame by frame.
 import { Fault, untilCancelled, type Clock } from '@saperly/kernel'
 import { silentFrame } from '../rtp/frame.ts'
-import type { AudioChunk, Mouth, Word } from '../speech/port.ts'
+import type { AudioChunk, EngineSwitch, Mouth, Word } from '../speech/port.ts'
+import type { HeardBasis } from './port.ts'
 import { FRAME_SAMPLES, msOf, samplesOf } from '../speech/pcm.ts'
 
 /** No piece of 200 characters is longer; more than this is an engine gone wrong. */
@@ -14,12 +15,25 @@ const FIRST_BUFFER_SAMPLES = 16_384
 
 const EMPTY = new Int16Array(0)
 
+/** How a piece is to be spoken. */
+export interface RenderOptions {
+  mouth: Mouth
+  voice: string | null
+  /** A part of its utterance has its audio: the voice stays. */
+  begun: boolean
+  clock: Clock
+  /** Another engine speaks than was asked; `voice` asks for it again. */
+  onSwitch: (change: EngineSwitch & { voice: string | null }) => void
+}
+
 type RenderingState = 'waiting' | 'rendering' | 'done' | 'failed'
 
 /** The audio of one sentence or clause. */
 export class Rendering {
   readonly text: string
   readonly words: Word[] = []
+  /** How well the words' times are known, where the engine said it. */
+  basis: HeardBasis | null = null
   readonly #abort = new AbortController()
   #state: RenderingState = 'waiting'
   #pcm: Int16Array = EMPTY
@@ -46,6 +60,11 @@ export class Rendering {
     return this.#readyAtMs
   }
 
+  /** Some of its audio is there. */
+  get audible(): boolean {
+    return this.#samples > 0
+  }
+
   get takenMs(): number {
     return msOf(this.#taken)
   }
@@ -70,13 +89,13 @@ export class Rendering {
    * Renders the text; settles when the last audio is there. Throws what the engine threw (a Fault, or Fault for an
    * engine that runs on without end) after noting the failure. An aborted rendering ends without an error.
    */
-  async run(mouth: Mouth, voice: string | null, clock: Clock): Promise<void> {
+  async run({ mouth, voice, begun, clock, onSwitch }: RenderOptions): Promise<void> {
     if (this.#state !== 'waiting') return
     this.#state = 'rendering'
     const startedAtMs = clock.monotonicMs()
     const { signal } = this.#abort
     try {
-      const chunks = mouth.speak(this.text.trim(), voice, signal)[Symbol.asyncIterator]()
+      const chunks = mouth.speak(this.text.trim(), voice, signal, begun)[Symbol.asyncIterator]()
       // An engine that hangs must not hold up those behind it: the abort is not left to its good will.
       const next = (): Promise<IteratorResult<AudioChunk>> => untilCancelled(chunks.next(), signal)
       for (let step = await next(); !step.done; step = await next()) {
@@ -84,8 +103,7 @@ export class Rendering {
           this.#readyAtMs = clock.monotonicMs()
           this.#speechMs = Math.round(this.#readyAtMs - startedAtMs)
         }
-        this.words.push(...step.value.words)
-        this.#append(step.value.pcm)
+        this.#take(step.value, onSwitch)
       }
       this.#state = 'done'
     } catch (error) {
@@ -124,6 +142,13 @@ export class Rendering {
   abort(): void {
     this.#abort.abort()
     if (this.#state === 'waiting') this.#state = 'failed'
+  }
+
+  #take({ pcm, words, basis, switched }: AudioChunk, onSwitch: RenderOptions['onSwitch']): void {
+    if (switched) onSwitch(switched)
+    this.basis = basis ?? this.basis
+    this.words.push(...words)
+    this.#append(pcm)
   }
 
   #append(pcm: Int16Array): void {

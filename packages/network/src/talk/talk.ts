@@ -47,7 +47,6 @@ class LegTalk implements Talk {
   readonly #onEvent: (event: TalkEvent) => void
   readonly #log: Log
   readonly #listener: Listener
-  readonly #recognizer: 'phrases' | 'free'
   readonly #playout: Playout
   readonly #silence = new SilenceWatch()
   /** Null when it is not asked for, and once nothing more can come of it. */
@@ -78,11 +77,11 @@ class LegTalk implements Talk {
     this.#at = clock.now()
     this.#heardAtMs = clock.monotonicMs()
     const ears = speech.openEars({
+      engine: options.engine ?? null,
       language: options.language,
       phrases: options.phrases,
       onEvent: (event) => this.#enter(() => this.#onEars(event)),
     })
-    this.#recognizer = ears.recognizer
     const { phrases, endpointingMs } = options
     this.#listener = new Listener(ears, { vad, phrases, endpointingMs, log })
     this.#playout = new Playout({
@@ -291,6 +290,10 @@ class LegTalk implements Talk {
 
   #onEars(event: EarsEvent): void {
     this.#listener.heard(event)
+    if (event.type === 'switched') {
+      const { from, to, reason } = event
+      this.#outbox.push({ type: 'speechSwitched', part: 'hear', from, to, reason })
+    }
     if (this.#ear === 'open') this.#follow()
     this.#conclude()
   }
@@ -333,7 +336,7 @@ class LegTalk implements Talk {
       text: turn.text,
       noMatch: turn.text === '',
       confidence: turn.confidence,
-      recognizer: this.#recognizer,
+      recognizer: turn.recognizer,
       startedAt: turn.startedAt,
       endedAt: turn.endedAt,
       endpointingMs: Math.max(0, Math.round(this.#bufferedMs + mediaMs + sinceFrameMs)),

@@ -42,7 +42,8 @@ export class FakeMouth implements Mouth {
 
 /** Hears `next` (or nothing), after `delayMs`; null never answers. */
 export class FakeEars implements Ears {
-  readonly recognizer: 'phrases' | 'free'
+  recognizer: 'phrases' | 'free'
+  endsTurns = false
   readonly calls: string[] = []
   readonly expected: Expect[] = []
   next: string[] = []
@@ -98,6 +99,10 @@ export class FakeEars implements Ears {
     this.#onEvent({ type: 'final', utterance, text, noMatch: text === '', confidence })
   }
 
+  event(event: EarsEvent): void {
+    this.#onEvent(event)
+  }
+
   fault(): void {
     this.#onEvent({ type: 'fault', utterance: this.utterance, code: 'gone' })
   }
@@ -105,6 +110,9 @@ export class FakeEars implements Ears {
 
 export interface LegOptions extends Partial<TalkOptions> {
   recognizer?: 'phrases' | 'free'
+  endsTurns?: boolean
+  /** In place of the one that speaks a word in 200 ms. */
+  mouth?: Mouth
   wordTimes?: Mouth['wordTimes']
   vad?: Vad | null
   onEvent?: (event: TalkEvent, leg: Leg) => void
@@ -126,11 +134,16 @@ export class Leg {
   #spoken = 0
 
   constructor(options: LegOptions = {}) {
-    const { recognizer = 'free', wordTimes = 'exact', vad = null, onEvent, ...own } = options
+    const { recognizer = 'free', wordTimes = 'exact', vad = null, onEvent, ...rest } = options
+    const { endsTurns = false, mouth, ...own } = rest
     this.mouth = new FakeMouth(this.clock, wordTimes)
     const speech: SpeechService = {
-      mouth: this.mouth,
-      openEars: (ears) => (this.#ears = new FakeEars(this.clock, recognizer, ears.onEvent)),
+      mouth: mouth ?? this.mouth,
+      openEars: (ears) => {
+        this.#ears = new FakeEars(this.clock, recognizer, ears.onEvent)
+        this.#ears.endsTurns = endsTurns
+        return this.#ears
+      },
       close: async () => {},
     }
     this.talk = createTalk({

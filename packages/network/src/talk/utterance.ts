@@ -24,7 +24,8 @@ export class Utterance {
   readonly id: string
   readonly interruptible: boolean
   readonly protected: boolean
-  readonly voice: string | null
+  /** Changes when its engine failed before it had begun. */
+  voice: string | null
   /** Epoch ms of its first packet; null before. */
   startedAt: number | null = null
   /** Media time of the playout before which it must not begin. */
@@ -64,6 +65,11 @@ export class Utterance {
   /** Its engine failed, and all that was rendered before has been played. */
   get broken(): boolean {
     return this.#pieces[this.#current]?.broken ?? false
+  }
+
+  /** Some of it has its audio, so that another voice would be heard as a change. */
+  get audible(): boolean {
+    return this.#pieces.some((piece) => piece.audible)
   }
 
   get first(): Rendering | null {
@@ -131,7 +137,7 @@ export class Utterance {
       if (leftMs >= piece.totalMs) text += piece.text
       else {
         text += heardPrefix(piece, leftMs)
-        basis = piece.words.length > 0 ? known : 'estimated'
+        basis = piece.words.length > 0 ? (piece.basis ?? known) : 'estimated'
         break
       }
       leftMs -= piece.totalMs

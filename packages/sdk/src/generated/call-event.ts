@@ -127,6 +127,20 @@ export type CallEvent =
   | {
       id: string
       callId: string
+      type: 'speech'
+      at: string
+      /** Another speech engine has taken over. */
+      data: {
+        part: 'hear' | 'speak'
+        from: string | null
+        /** null: nothing is heard until an engine recovers. */
+        to: string | null
+        reason: string
+      }
+    }
+  | {
+      id: string
+      callId: string
       type: 'funds_low'
       at: string
       data: {

@@ -55,6 +55,8 @@ export interface Connection {
     engine: string | null
     phrases: readonly string[]
   }
+  /** What its engine is able to hear. Read-only. */
+  recognizer: 'phrases' | 'free'
   machinePolicy: 'ignore' | 'hangup' | 'wait_for_beep'
   turnTimeoutSec: number
   manualWebhookUrl: string | null
@@ -117,6 +119,8 @@ export interface ConnectionWithSecret {
     engine: string | null
     phrases: readonly string[]
   }
+  /** What its engine is able to hear. Read-only. */
+  recognizer: 'phrases' | 'free'
   machinePolicy: 'ignore' | 'hangup' | 'wait_for_beep'
   turnTimeoutSec: number
   manualWebhookUrl: string | null

@@ -35,6 +35,11 @@ export function connectionHandlers(deps: ApiDeps): HandlersFor<ConnectionRoutes>
   const { store, clock, ids } = deps
   const { tables } = store
 
+  const shown = (row: ConnectionRow) =>
+    connectionWire(row, deps.recognizerOf(row.settings.stt.engine))
+  const withSecret = ({ row, manualSecret }: Minted): ConnectionWithSecret =>
+    manualSecret === null ? shown(row) : { ...shown(row), manualSecret }
+
   const record = (
     within: Tables,
     { tenant, actor }: KeyedContext,
@@ -76,17 +81,11 @@ export function connectionHandlers(deps: ApiDeps): HandlersFor<ConnectionRoutes>
 
   return {
     listConnections: async ({ query, context }) =>
-      ok(
-        await pageOf(
-          query,
-          (page) => tables.connections.list(context.tenant, page),
-          connectionWire,
-        ),
-      ),
+      ok(await pageOf(query, (page) => tables.connections.list(context.tenant, page), shown)),
 
     getConnection: async ({ params, context }) => {
       const connection = await seeConnection(tables, context, params.id)
-      return connection.ok ? ok(connectionWire(connection.value)) : connection
+      return connection.ok ? ok(shown(connection.value)) : connection
     },
 
     createConnection: async ({ body, context }) => {
@@ -140,10 +139,6 @@ export function connectionHandlers(deps: ApiDeps): HandlersFor<ConnectionRoutes>
 interface Minted {
   row: ConnectionRow
   manualSecret: string | null
-}
-
-function withSecret({ row, manualSecret }: Minted): ConnectionWithSecret {
-  return manualSecret === null ? connectionWire(row) : { ...connectionWire(row), manualSecret }
 }
 
 function newRow(deps: ApiDeps, tenant: Tenant): ConnectionRow {

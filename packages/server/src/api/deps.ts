@@ -60,8 +60,10 @@ export interface ApiDeps {
   ids: Ids
   random: Random
   log: Log
-  /** Voices of the speech engine in use. */
+  /** Voices of all speech engines. */
   voices: () => readonly Voice[]
+  /** What a speech engine hears; null stands for the node's own. */
+  recognizerOf: (engine: string | null) => 'phrases' | 'free'
   /** Where clients reach us, without a slash at the end. */
   publicUrl: () => string
   /** Figures for `/metrics`, by name; no figure may name a tenant. */

@@ -97,6 +97,7 @@ describe('connections', () => {
       ...connectionDefaults,
       id: expect.stringMatching(/^conn_/),
       name: 'agent',
+      recognizer: 'phrases',
       createdAt: expect.any(String),
     })
   })
@@ -184,7 +185,13 @@ describe('connections', () => {
     ] as const)
       expect(await connection(body)).toMatchObject({ status: 422, body: { _tag: tag } })
     const good = { tts: { voiceId: 'slt' }, llm: { kind: 'managed', model: 'house-model' } }
-    expect((await connection(good)).status).toBe(201)
+    const own = await connection(good)
+    expect(own.status).toBe(201)
+    expect(own.body.recognizer).toBe('phrases')
+    const { body } = await connection({ ...good, stt: { engine: 'house-engine' } })
+    expect(body).toMatchObject({ recognizer: 'free', stt: { engine: 'house-engine' } })
+    const { id } = body as { id: string }
+    expect((await ask(`PATCH /connections/${id}`, { stt: null })).body.recognizer).toBe('phrases')
   })
 
   it('are deleted, and their numbers are free', async () => {

@@ -244,6 +244,7 @@ export async function openApiWorld(
     ids,
     random: systemRandom,
     log: silentLog,
+    recognizerOf: (engine) => (engine === null ? 'phrases' : 'free'),
     voices: () => [{ id: 'slt', name: 'Slt', gender: 'female', language: 'en-US' }],
     publicUrl: () => 'http://platform.test',
     liveStats: () => ({

@@ -116,8 +116,12 @@ export function numberWire(row: NumberRow): PhoneNumber {
   }
 }
 
-export function connectionWire(row: ConnectionRow): Connection {
-  return { id: row.id, ...row.settings, createdAt: iso(row.createdAt) }
+/** `recognizer`: what its engine hears. */
+export function connectionWire(
+  row: ConnectionRow,
+  recognizer: Connection['recognizer'],
+): Connection {
+  return { id: row.id, ...row.settings, recognizer, createdAt: iso(row.createdAt) }
 }
 
 export function consentWire(row: ConsentRow): ConsentRecord {

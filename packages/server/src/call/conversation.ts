@@ -7,7 +7,7 @@ import type { BrainDirective } from '../brain/port.ts'
 import { isOptOutText, OPT_OUT_DIGIT } from '../consent/opt-out.ts'
 import { Ask, type AskHandlers } from './asking.ts'
 import type { ConversationDeps } from './conversation-port.ts'
-import { type EventBody, expectOf, Heard, type Turn } from './heard.ts'
+import { type EventBody, expectOf, Heard, type Spoken, type Turn } from './heard.ts'
 import { Voice } from './voice.ts'
 import { Voicemail } from './voicemail.ts'
 
@@ -67,7 +67,7 @@ export class Conversation {
     this.#opening = this.#ask
   }
 
-  async onTalk(event: TalkEvent): Promise<void> {
+  async onTalk(event: Spoken): Promise<void> {
     switch (event.type) {
       case 'turn':
         return this.#onTurn(event)

@@ -2,6 +2,9 @@
 import type { Directive, ManualEvent } from '@saperly/contract'
 import type { Expect, TalkEvent } from '@saperly/network'
 
+/** What a conversation is made of; which engine hears and speaks is told to the timeline alone. */
+export type Spoken = Exclude<TalkEvent, { type: 'speechSwitched' }>
+
 export type Turn = Extract<TalkEvent, { type: 'turn' }>
 
 /** An event without what every event carries. */
@@ -97,6 +100,7 @@ function joined(first: Turn, second: Turn): Turn {
     text: `${first.text} ${second.text}`.trim(),
     noMatch: first.noMatch && second.noMatch,
     startedAt: first.startedAt,
+    recognizer: first.recognizer === 'phrases' ? 'phrases' : second.recognizer,
     confidence: Math.min(first.confidence, second.confidence),
   }
 }

@@ -29,7 +29,7 @@ export function newCall(
     connectionId: connection.id,
     state: 'queued',
     status: 'initiated',
-    recognizer: deps.network.recognizer,
+    recognizer: deps.network.recognizerOf(connection.settings.stt.engine),
     rateCentsPerMin: deps.rates.rateFor(peer, connection.mode),
     durationSec: null,
     costCents: null,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Connection } from '@saperly/contract'
 import type { TalkOptions } from '@saperly/network'
 
-export type ConnectionSettings = Omit<Connection, 'id' | 'createdAt'>
+export type ConnectionSettings = Omit<Connection, 'id' | 'recognizer' | 'createdAt'>
 
 export interface CallPlan {
   settings: ConnectionSettings
@@ -24,6 +24,7 @@ export function talkOptions(
 ): TalkOptions {
   return {
     language: settings.language,
+    engine: settings.stt.engine,
     voice: settings.tts?.voiceId ?? null,
     phrases: settings.stt.phrases,
     endpointingMs: settings.turnTaking.endpointingMs,

@@ -15,6 +15,7 @@ export type TimelineType =
   | 'dtmf'
   | 'transfer'
   | 'machine'
+  | 'speech'
   | 'funds_low'
   | 'quality'
   | 'ended'

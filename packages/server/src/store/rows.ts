@@ -62,7 +62,7 @@ export type Sealed = string
 export interface ConnectionRow extends Tenant {
   id: string
   mode: 'hosted' | 'manual'
-  settings: Omit<Connection, 'id' | 'createdAt'>
+  settings: Omit<Connection, 'id' | 'recognizer' | 'createdAt'>
   llmApiKey: Sealed | null
   /** MCP tokens by server URL. */
   mcpTokens: Record<string, Sealed>
