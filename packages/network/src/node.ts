@@ -1,6 +1,7 @@
 // One machine of the phone network: joins signalling, media, trunks and the sandbox behind the network's port.
 import { isIPv6 } from 'node:net'
 import type { Clock, Ids, Log, Random } from '@saperly/kernel'
+import { isLoopback } from './address.ts'
 import { callerOf } from './leg/caller.ts'
 import { IncomingLeg } from './leg/incoming.ts'
 import type { IncomingRoute } from './leg/incoming.ts'
@@ -350,7 +351,7 @@ class SipNode implements NetworkNode {
   #transferUri(to: string, environment: Environment, trunk: string | null): string | null {
     const { sandbox } = this.#options
     const uri = parseUri(to)
-    if (uri) return environment === 'live' || bareHost(uri.host).startsWith('127.') ? to : null
+    if (uri) return environment === 'live' || isLoopback(bareHost(uri.host)) ? to : null
     if (environment === 'test') {
       const phone = sandbox?.addressFor(to)
       return phone ? sipUri(to, phone.address, phone.port) : null

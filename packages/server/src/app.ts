@@ -1,5 +1,6 @@
 // The one file that joins ports to adapters. Nobody imports it but the entry point and the tests' world.
 import { mkdir } from 'node:fs/promises'
+import { isIPv6 } from 'node:net'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, Ids, type Log, type Random, SystemClock, systemRandom } from '@saperly/kernel'
@@ -38,8 +39,10 @@ import { startEmbedded } from './store/embedded/supervisor.ts'
 import { trunkFigures } from './trunk-figures.ts'
 import { Deliverer } from './webhook/deliver.ts'
 
-/** Where the sandbox's phones live, whatever the node itself is bound to. */
-const LOOPBACK = '127.0.0.1'
+/** Where the sandbox's phones live: on this machine, as sockets that are bound to `address` reach it. */
+function loopbackFor(address: string): string {
+  return isIPv6(address) && address !== '::' ? '::1' : '127.0.0.1'
+}
 
 /** What a test may replace. */
 export interface Adapters {
@@ -240,16 +243,25 @@ async function openNetwork(
   return createNode({
     ...deps,
     media,
-    sip: { address, port, publicAddress },
+    sip: { address, port, publicAddress, tls: tlsOf(config.sip) },
     trunks: config.trunks,
     sandbox: await createSandbox({
       ...deps,
       media,
-      address: LOOPBACK,
+      address: loopbackFor(address),
       scripts: config.sandboxScripts,
     }),
     voices: voices(config.speechEngine, speech),
     hearings: hearings(config.speechEngine, speech),
     recognizer: recognizerOf(config.speechEngine),
   })
+}
+
+/** What the node shows over TLS. */
+function tlsOf({
+  tls,
+}: Config['sip']): NonNullable<Parameters<typeof createNode>[0]['sip']['tls']> | null {
+  if (!tls) return null
+  const { port, certificate, key, clientCa } = tls
+  return { port, server: { certificate, key, clientCa, minVersion: 'TLSv1.2' } }
 }

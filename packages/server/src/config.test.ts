@@ -79,3 +79,50 @@ test('the engines in the documentation are good ones', async () => {
     engines: { flux: { kind: 'deepgram' }, sonic: { kind: 'cartesia' } },
   })
 })
+
+const CERTIFICATES = join(import.meta.dirname, '../../../test/sip/certificates')
+
+test('SIP listens on IPv6, and says where it is reached when it listens everywhere', () => {
+  const config = readConfig({ SIP_HOST: '2001:db8::1' }, folder())
+  expect(config.sip).toMatchObject({ host: '2001:db8::1', publicHost: null, tls: null })
+  expect(faultsOf({ SIP_HOST: '[::1]' }, folder())).toEqual([
+    'SIP_HOST: must be an IPv4 or IPv6 address, without brackets',
+  ])
+  for (const everywhere of ['0.0.0.0', '::']) {
+    expect(faultsOf({ SIP_HOST: everywhere }, folder())).toEqual([
+      'SIP_PUBLIC_HOST: must be given where SIP_HOST stands for every address',
+    ])
+    const environment = { SIP_HOST: everywhere, SIP_PUBLIC_HOST: '192.0.2.1' }
+    expect(readConfig(environment, folder()).sip.publicHost).toBe('192.0.2.1')
+  }
+})
+
+test('a certificate opens TLS', () => {
+  const environment = { SIP_TLS_CERT: 'node.pem', SIP_TLS_KEY: 'node.key', SIP_TLS_CA: 'ca.pem' }
+  const { tls } = readConfig(environment, CERTIFICATES).sip
+  expect(tls).toMatchObject({ port: 0 })
+  expect(tls!.certificate).toContain('BEGIN CERTIFICATE')
+  expect(tls!.clientCa).toContain('BEGIN CERTIFICATE')
+  expect(readConfig({ ...environment, SIP_TLS_PORT: '5071' }, CERTIFICATES).sip.tls!.port).toBe(
+    5071,
+  )
+})
+
+test.each([
+  [{ SIP_TLS_CERT: 'node.pem' }, 'SIP_TLS_KEY: SIP_TLS_CERT and SIP_TLS_KEY go together'],
+  [{ SIP_TLS_PORT: '5061' }, 'SIP_TLS_PORT: needs SIP_TLS_CERT and SIP_TLS_KEY'],
+  [
+    { SIP_TLS_CERT: 'none.pem', SIP_TLS_KEY: 'node.key' },
+    'SIP_TLS_CERT: the file it names can’t be read',
+  ],
+  [
+    { SIP_TLS_CERT: 'node.pem', SIP_TLS_KEY: 'carrier.key' },
+    'SIP_TLS_CERT: its file, the key and the CA are no PEM that fits together',
+  ],
+  [
+    { SIP_TLS_CERT: 'node.pem', SIP_TLS_KEY: 'node.key', SIP_TLS_CA: 'node.key' },
+    'SIP_TLS_CERT: its file, the key and the CA are no PEM that fits together',
+  ],
+])('what does not go together is a fault: %j', (environment, fault) => {
+  expect(faultsOf(environment, CERTIFICATES)).toEqual([fault])
+})

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { sipConfig, sipEnvironment } from './sip-config.ts'
+import type { SipConfig } from './sip-config.ts'
 import { faultsAmong, prefix, trunkSchema, withCertificates } from './trunk-config.ts'
 import { speechSchema } from './speech-engines.ts'
 
@@ -9,7 +11,6 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 const port = z.coerce.number().int().min(0).max(65_535)
-const ipv4 = z.ipv4()
 const SECRET_KEY = /^(?:[0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$/
 const ROOT_KEY = /^sk_(?:test|live)_[A-Za-z0-9_-]{16,200}$/
 
@@ -28,9 +29,7 @@ const environmentSchema = z.object({
     .string()
     .regex(SECRET_KEY, 'must be 32 bytes, as 64 hex digits or in base64')
     .optional(),
-  SIP_HOST: ipv4.default('127.0.0.1'),
-  SIP_PORT: port.optional(),
-  SIP_PUBLIC_HOST: ipv4.optional(),
+  ...sipEnvironment,
   RTP_PORT_MIN: port.optional(),
   RTP_PORT_MAX: port.optional(),
   RTP_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
@@ -92,7 +91,7 @@ export interface Config extends FileConfig {
   rootKey: string | null
   /** 32 bytes in hex or base64, or null: kept in a file of the data directory. */
   secretKey: string | null
-  sip: { host: string; port: number; publicHost: string | null }
+  sip: SipConfig
   rtp: { ports: { first: number; last: number } | null; workers: number | null }
   /** A directory of sandbox scripts beside the bundled ones, absolute, or null. */
   sandboxScripts: string | null
@@ -115,7 +114,6 @@ export class ConfigError extends Error {
 
 /** Where the config file is looked for when SAPERLY_CONFIG names none; it may be absent there. */
 const DEFAULT_FILE = 'saperly.config.json'
-const DEFAULT_SIP_PORT = 5060
 const DEFAULT_RTP_PORTS = { first: 10_000, last: 19_999 }
 
 /** Reads the config. Throws ConfigError with all faults at once; a value never stands in a message. */
@@ -135,6 +133,7 @@ export function readConfig(
     withCertificates(trunk, directory, `config file: trunks.${i}`, faults),
   )
   if (!env.success || !file) throw new ConfigError(faults)
+  const sip = sipConfig(env.data, directory, file.trunks.length > 0, faults)
   const rtp = rtpPorts(env.data, file.trunks.length > 0, faults)
   if (faults.length > 0) throw new ConfigError(faults)
   const { data } = env
@@ -151,12 +150,7 @@ export function readConfig(
     databaseUrl: data.DATABASE_URL ?? null,
     rootKey: data.SAPERLY_ROOT_KEY ?? null,
     secretKey: data.SAPERLY_SECRET_KEY ?? null,
-    sip: {
-      host: data.SIP_HOST,
-      // Without a trunk any free port will do, so that instances don't collide.
-      port: data.SIP_PORT ?? (file.trunks.length > 0 ? DEFAULT_SIP_PORT : 0),
-      publicHost: data.SIP_PUBLIC_HOST ?? null,
-    },
+    sip,
     rtp: { ports: rtp, workers: data.RTP_WORKERS ?? null },
     sandboxScripts: data.SANDBOX_SCRIPTS ? resolve(directory, data.SANDBOX_SCRIPTS) : null,
     speechEngine: data.SPEECH_ENGINE,

@@ -1,9 +1,7 @@
 // One trunk of the config file: its schema, and the certificates that it names, read once at the start.
-import { readFileSync } from 'node:fs'
 import { isIP, isIPv4 } from 'node:net'
-import { resolve } from 'node:path'
-import { createSecureContext } from 'node:tls'
 import { z } from 'zod'
+import { pemsFit, readPem } from './certificates.ts'
 
 /** Final codes that are the callee's own answer: no other trunk would give another (contract, "Placing a call"). */
 const CALLEE_CODES: readonly number[] = [480, 486, 600, 603]
@@ -207,39 +205,17 @@ export function withCertificates(
   if (!trunk.tls) return trunk
   const { ca, certificate, key } = trunk.tls
   const before = faults.length
-  const read = (name: string, file: string | null): string | null => {
-    if (file === null) return null
-    try {
-      return readFileSync(resolve(directory, file), 'utf8')
-    } catch {
-      faults.push(`${where}.tls.${name}: the file it names can’t be read`)
-      return null
-    }
-  }
+  const read = (name: string, file: string | null): string | null =>
+    readPem(file, directory, `${where}.tls.${name}`, faults)
   const texts = {
     ca: read('ca', ca),
     certificate: read('certificate', certificate),
     key: read('key', key),
   }
-  if (faults.length === before && !fits(texts)) {
+  if (faults.length === before && !pemsFit(texts)) {
     faults.push(`${where}.tls: its files are no PEM certificates and keys that fit together`)
   }
   return { ...trunk, tls: { ...trunk.tls, ...texts } }
-}
-
-function fits({ ca, certificate, key }: Pick<Tls, 'ca' | 'certificate' | 'key'>): boolean {
-  // OpenSSL takes a CA file without a certificate for an empty one.
-  if (ca !== null && !ca.includes('-----BEGIN CERTIFICATE-----')) return false
-  try {
-    createSecureContext({
-      ...(ca !== null && { ca }),
-      ...(certificate !== null && key !== null && { cert: certificate, key }),
-    })
-    return true
-  } catch {
-    // What is wrong with a key is not to be told in detail.
-    return false
-  }
 }
 
 /** Faults that only several trunks together can have. */

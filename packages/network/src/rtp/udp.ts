@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { Fault } from '@saperly/kernel'
+import { forFamily, fromSystem } from '../address.ts'
 
 export type OnDatagram = (data: Uint8Array, address: string, port: number) => void
 
@@ -22,10 +23,11 @@ export interface Udp {
 export const systemUdp: Udp = {
   bind: (address, port, onDatagram) =>
     new Promise((resolve, reject) => {
+      const family = isIPv6(address) ? 6 : 4
       const socket = createSocket({
-        type: isIPv6(address) ? 'udp6' : 'udp4',
+        type: family === 6 ? 'udp6' : 'udp4',
         // Addresses are literal: asking the resolver would cost a thread-pool round trip for each packet.
-        lookup: (host, _options, callback) => callback(null, host, isIPv6(host) ? 6 : 4),
+        lookup: (host, _options, callback) => callback(null, host, family),
       })
       const refuse = (cause: Error): void => {
         socket.close()
@@ -36,9 +38,11 @@ export const systemUdp: Udp = {
         socket.off('error', refuse)
         // A later error concerns one datagram (port unreachable and the like); RTP lives with losses.
         socket.on('error', () => {})
-        resolve(new SystemDatagrams(socket))
+        resolve(new SystemDatagrams(socket, family))
       })
-      socket.on('message', (data, from) => onDatagram(data, from.address, from.port))
+      socket.on('message', (data, from) => {
+        onDatagram(data, family === 6 ? fromSystem(from.address) : from.address, from.port)
+      })
       socket.bind({ address, port, exclusive: true })
     }),
 }
@@ -46,16 +50,20 @@ export const systemUdp: Udp = {
 class SystemDatagrams implements Datagrams {
   readonly port: number
   readonly #socket: Socket
+  readonly #family: 4 | 6
   #closed: Promise<void> | null = null
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, family: 4 | 6) {
+    this.#family = family
     this.#socket = socket
     this.port = socket.address().port
   }
 
   send(data: Uint8Array, port: number, address: string): void {
     // With a callback a failed send is reported here instead of as an `error` event; either way it is a lost packet.
-    if (this.#closed === null) this.#socket.send(data, port, address, () => {})
+    if (this.#closed === null) {
+      this.#socket.send(data, port, forFamily(address, this.#family), () => {})
+    }
   }
 
   close(): Promise<void> {

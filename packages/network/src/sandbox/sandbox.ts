@@ -4,6 +4,7 @@
 // call gets its own ears, mouth and script when it comes, and loses them when it ends. The silent carrier is a port that
 // takes everything and answers nothing.
 import type { Clock, Log, Random } from '@saperly/kernel'
+import { isLoopback } from '../address.ts'
 import type { MediaPlane } from '../media/port.ts'
 import type { SipTimers } from '../sip/machine.ts'
 import { udpHop } from '../sip/hop.ts'
@@ -181,7 +182,7 @@ class PhoneSandbox implements OpenSandbox {
   /** A transferred phone calls the target itself, if it is on this machine. */
   #transfer(target: string, report: (sipCode: number) => void): void {
     const uri = parseUri(target)
-    if (!uri || uri.port === null || !bareHost(uri.host).startsWith('127.')) return report(404)
+    if (!uri || uri.port === null || !isLoopback(bareHost(uri.host))) return report(404)
     this.#start(this.#library.forNumber(ANY_NUMBER), ANY_NUMBER, {
       direction: 'out',
       options: {

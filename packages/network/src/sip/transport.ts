@@ -2,7 +2,7 @@
 import { createSocket } from 'node:dgram'
 import type { Socket } from 'node:dgram'
 import { Fault, assert } from '@saperly/kernel'
-import { forFamily, fromSystem } from './address.ts'
+import { forFamily, fromSystem } from '../address.ts'
 import { udpHop } from './hop.ts'
 import type { Endpoint, Hop, Protocol } from './hop.ts'
 

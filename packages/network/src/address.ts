@@ -18,6 +18,11 @@ export function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::'
 }
 
+/** Whether an address is one of this machine itself. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1'
+}
+
 export function sameFamily(a: string, b: string): boolean {
   return isIPv6(a) === isIPv6(b)
 }
