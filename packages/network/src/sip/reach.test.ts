@@ -1,14 +1,16 @@
 // Where a dialog's next request goes: by its URI, its protocol, the connection that is there, and the DNS.
-import { SimClock, ok, seededRandom } from '@saperly/kernel'
+import { SimClock, ok, seededRandom, silentLog } from '@saperly/kernel'
 import { describe, expect, it } from 'vitest'
 import { Dialog } from './dialog.ts'
 import type { Dns } from './dns.ts'
-import { formatHop, parseHop } from './hop.ts'
+import { formatHop, parseHop, udpHop } from './hop.ts'
 import type { Hop, Protocol } from './hop.ts'
 import { parseMessage } from './message.ts'
 import { Reach } from './reach.ts'
 import { Resolver } from './resolver.ts'
+import { SimNetwork } from './sim-network.ts'
 import type { Transport } from './transport.ts'
+import { UserAgent } from './user-agent.ts'
 
 const ADDRESSES: Record<string, string[]> = {
   'pbx.example': ['192.0.2.9'],
@@ -132,6 +134,63 @@ describe('from a connection', () => {
   ])('that is gone, to %s', async (contact, remote, hop) => {
     expect(await reached(contact, remote)).toBe(hop)
   })
+})
+
+it('a call whose Contact is a name is acknowledged and ended where the name leads', async () => {
+  const clock = new SimClock()
+  const [alice, proxy, bob] = ['10.0.0.1', '192.0.2.1', '192.0.2.9'].map((address) =>
+    udpHop({ address, port: 5060 }),
+  )
+  const sent: string[] = []
+  const network = new SimNetwork(clock, 10, ({ from, to, text }) => {
+    if (from.address === alice!.address) sent.push(`${text.split(' ')[0]} ${to.address}`)
+    return false
+  })
+  // Bob's phone is one socket for the network: what reaches either address is heard by it.
+  const bobs = network.open(bob!)
+  const front = network.open(proxy!)
+  const both: Transport = {
+    ...front,
+    receive: (receiver) => {
+      front.receive(receiver)
+      bobs.receive(receiver)
+    },
+  }
+  const parts = { clock, log: silentLog }
+  const resolver = new Resolver({
+    dns: DNS,
+    clock,
+    random: seededRandom(1),
+    protocols: ['UDP'],
+    families: [4],
+  })
+  const caller = new UserAgent({
+    ...parts,
+    transport: network.open(alice!),
+    random: seededRandom(1),
+    resolver,
+  })
+  const phone = new UserAgent({
+    ...parts,
+    transport: both,
+    random: seededRandom(2),
+    publicAddress: 'pbx.example',
+    onCall: (call) => call.answer('v=0'),
+  })
+  const events: string[] = []
+  const call = caller.call(
+    { to: 'sip:b@192.0.2.1', via: proxy!, from: 'sip:a@x', sdp: 'v=0' },
+    ({ type }) => events.push(type),
+  )
+  await clock.advance(100)
+  // Closing does not overtake a name that is still being looked up.
+  const closing = caller.close()
+  await clock.advance(5_000)
+  await closing
+  expect(sent).toEqual(['INVITE 192.0.2.1', 'ACK 192.0.2.9', 'BYE 192.0.2.9'])
+  expect(call.session).not.toBeNull()
+  await phone.close()
+  expect([caller.transactions, caller.dialogs]).toEqual([0, 0])
 })
 
 describe('while a name is being resolved', () => {

@@ -14,6 +14,7 @@ import {
   PONG_LIMIT_MS,
 } from './connection.ts'
 import type { Hop, Protocol } from './hop.ts'
+import { MAX_INBOUND, MAX_OUTBOUND } from './stream-transport.ts'
 import { DEFAULT_TLS_CLIENT } from './tls.ts'
 import type { TlsClientSettings, TlsServerSettings } from './tls.ts'
 import { openTransports } from './transports.ts'
@@ -295,6 +296,45 @@ describe('a connection', () => {
       await new Promise((resolve) => setImmediate(resolve))
     }
     expect(refused).toMatchObject({ message: 'the peer reads too slowly' })
+  })
+})
+
+describe('connections', () => {
+  it('of others are refused beyond a bound, and those that are there stay', async () => {
+    const b = await open()
+    const first = await rawClient(b.hop('TCP'))
+    for (let count = 1; count < MAX_INBOUND; count++) await rawClient(b.hop('TCP'))
+    const refused = await rawClient(b.hop('TCP'))
+    if (!refused.closed) await once(refused, 'close')
+    first.write(message('still here'))
+    expect((await b.next()).text).toBe(message('still here'))
+  })
+
+  it('of ours make room: the one that was idle the longest goes', async () => {
+    let live = 0
+    let onOpened = (): void => {}
+    const hop = await rawServer((socket) => {
+      live++
+      socket.resume().on('close', () => live--)
+      onOpened()
+    })
+    const a = await open()
+    // One listener under many names: to a transport these are different peers.
+    const hops = Array.from({ length: MAX_OUTBOUND + 1 }, (_, i) => ({
+      ...hop,
+      serverName: `peer${i}`,
+    }))
+    for (const to of hops) {
+      const opened = new Promise<void>((resolve) => {
+        onOpened = resolve
+      })
+      a.transport.send(Buffer.from(message('x')), to, () => {})
+      await opened
+    }
+    expect(a.transport.holds(hops[0]!)).toBe(false)
+    expect(hops.slice(1).every((to) => a.transport.holds(to))).toBe(true)
+    while (live > MAX_OUTBOUND) await new Promise((resolve) => setImmediate(resolve))
+    expect(live).toBe(MAX_OUTBOUND)
   })
 })
 
