@@ -276,12 +276,18 @@ describe('a connection', () => {
     expect(peer.bytesRead).toBe(0)
   })
 
-  it('of an address that is not welcome ends without a word', async () => {
-    const b = await open({ accepts: () => false })
-    const peer = await rawClient(b.hop('TCP'))
-    await once(peer, 'close')
-    expect(peer.bytesRead).toBe(0)
-  })
+  it.each(['TCP', 'TLS'] as const)(
+    'by %s of an address that is not welcome ends without a word',
+    async (protocol) => {
+      const tls = { port: 0, server: CARRIER }
+      const b = await open({ accepts: () => false, tls })
+      const peer = await rawClient(b.hop(protocol))
+      await once(peer.resume(), 'close')
+      expect(peer.bytesRead).toBe(0)
+      const a = await openTls(null, TRUSTING)
+      expect(await a.send(message('x'), b.hop(protocol, NAME))).toBeInstanceOf(Fault)
+    },
+  )
 
   it('to a peer that does not read holds no more than its bound', async () => {
     const hop = await rawServer((socket) => socket.pause())

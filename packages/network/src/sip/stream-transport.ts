@@ -57,9 +57,7 @@ class StreamTransport implements Transport {
     this.#options = options
     this.local = local
     this.#server = server
-    server?.on(kind.protocol === 'TLS' ? 'secureConnection' : 'connection', (socket: Socket) =>
-      this.#onInbound(socket),
-    )
+    if (server) this.#serve(server)
   }
 
   /** Live connections. */
@@ -109,23 +107,27 @@ class StreamTransport implements Transport {
     ours.reduce((longest, next) => (next.idleMs > longest.idleMs ? next : longest)).close()
   }
 
+  #serve(server: Server): void {
+    server.maxConnections = MAX_INBOUND
+    // Who isn't welcome is sent away before any handshake.
+    server.prependListener('connection', (socket: Socket) => {
+      const address = fromSystem(socket.remoteAddress ?? '')
+      if (this.#closing || this.#options.accepts?.(address) === false) socket.destroy()
+    })
+    const opened = this.#kind.protocol === 'TLS' ? 'secureConnection' : 'connection'
+    server.on(opened, (socket: Socket) => this.#onInbound(socket))
+  }
+
   #onInbound(socket: Socket): void {
     const { remoteAddress, remotePort: port } = socket
-    const address = remoteAddress === undefined ? null : fromSystem(remoteAddress)
-    if (address === null || port === undefined || !this.#welcomes(address)) {
+    if (socket.destroyed || remoteAddress === undefined || port === undefined) {
       socket.on('error', () => {})
       socket.destroy()
       return
     }
     const { protocol } = this.#kind
+    const address = fromSystem(remoteAddress)
     this.#add(socket, { address, port, protocol, serverName: null }, null)
-  }
-
-  #welcomes(address: string): boolean {
-    const { accepts } = this.#options
-    const inbound = [...this.#connections.values()].filter((connection) => !connection.ours)
-    if (this.#closing || inbound.length >= MAX_INBOUND) return false
-    return accepts === undefined || accepts(address)
   }
 
   #add(socket: Socket, hop: Hop, openedBy: Kind['openedBy'] | null): Connection {
