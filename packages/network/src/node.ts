@@ -91,7 +91,9 @@ export async function createNode(options: NodeOptions): Promise<NetworkNode> {
   const transport =
     options.transport ??
     (await openTransports({
-      ...{ bind: sip, clock, log },
+      bind: sip,
+      clock,
+      log,
       accepts: (address) => node?.accepts(address) ?? false,
       tls: {
         port: sip.tls?.port ?? 0,
@@ -121,7 +123,9 @@ class SipNode implements NetworkNode {
     this.#options = options
     this.recognizer = options.recognizer
     const resolver = new Resolver({
-      ...{ dns: options.dns ?? openDns(clock), clock, random },
+      dns: options.dns ?? openDns(clock),
+      clock,
+      random,
       protocols: PROTOCOLS.filter((protocol) => transport.at(protocol) !== null),
       families: familiesOf(options.sip.address),
     })

@@ -86,7 +86,10 @@ export class Trunk {
     this.#registrar =
       register && registered
         ? new Registrar({
-            ...{ ...deps, trunk: name, registered, credentials: this.credentials },
+            ...deps,
+            trunk: name,
+            registered,
+            credentials: this.credentials,
             hosts: this.#registrarHosts ?? this.hosts,
             expiresSec: register.expiresSec,
           })

@@ -149,12 +149,10 @@ describe('failover', () => {
         const decides = order.find(({ kind }) => kind !== 'silent' && kind !== '503')
         const expected = {
           silent: 'carrier_silent',
-          ...{
-            '503': 'carrier_refused',
-            '404': 'invalid_number',
-            busy: 'busy',
-            answers: 'local_hangup',
-          },
+          '503': 'carrier_refused',
+          '404': 'invalid_number',
+          busy: 'busy',
+          answers: 'local_hangup',
         }
         const said = carriers.some(({ kind }) => kind === '503') ? '503' : 'silent'
         expect(last(w)).toMatchObject({ type: 'ended', cause: expected[decides?.kind ?? said] })
@@ -184,7 +182,10 @@ describe('limits', () => {
     expect(trunks).toEqual(['a', 'a', 'b'])
     expect(w.node.trunks).toMatchObject([{ calls: 2 }, { calls: 1 }])
     expect(last(w)).toMatchObject({
-      ...{ callId: 'call_4', type: 'ended', cause: 'carrier_refused', sipCode: null },
+      callId: 'call_4',
+      type: 'ended',
+      cause: 'carrier_refused',
+      sipCode: null,
       reason: 'trunk b carries as many calls as it may (maxCalls)',
     })
     for (const callId of ['call_1', 'call_2', 'call_3']) w.node.post({ type: 'hangUp', callId })
@@ -272,7 +273,9 @@ describe('health', () => {
 describe('calls that come in', () => {
   const offer = (): string =>
     new Negotiation({
-      ...{ address: '127.0.0.1', port: 20_000, codecs: ['PCMU'] as const },
+      address: '127.0.0.1',
+      port: 2e4,
+      codecs: ['PCMU'] as const,
       random: seededRandom(3),
     }).offer()
 
@@ -283,7 +286,10 @@ describe('calls that come in', () => {
     caller.call(
       {
         to: `sip:${to}@127.0.0.1`,
-        ...{ via: udpHop(NODE), from: 'sip:+15555550177@x', sdp: offer(), credentials },
+        via: udpHop(NODE),
+        from: 'sip:+15555550177@x',
+        sdp: offer(),
+        credentials,
       },
       (event) => heard.push(event),
     )
