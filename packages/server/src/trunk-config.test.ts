@@ -47,6 +47,7 @@ describe('a trunk', () => {
         headers: {},
         identity: 'none',
         privacy: 'none',
+        refer: true,
         followRedirects: 0,
         redirectHosts: [],
         stripPlus: false,

@@ -83,6 +83,16 @@ describe('failover', () => {
     }
   })
 
+  it('503 that says that the callee is busy is the callee’s answer', async () => {
+    const w = await world([trunk('a', CARRIER_A), trunk('b', CARRIER_B)])
+    w.agent(CARRIER_A, (call) => call.reject(503, 17))
+    w.agent(CARRIER_B, answers(w))
+    w.dial(live)
+    await w.clock.advance(500)
+    expect(last(w)).toMatchObject({ type: 'ended', cause: 'busy', sipCode: 503, q850Cause: 17 })
+    await w.finish()
+  })
+
   it('a busy callee is busy on every trunk', async () => {
     const w = await world([trunk('a', CARRIER_A), trunk('b', CARRIER_B)])
     w.agent(CARRIER_A, refuses(486))
