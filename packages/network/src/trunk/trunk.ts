@@ -6,7 +6,7 @@ import type { TrunkState } from '../port.ts'
 import { SERVER_ALGORITHMS } from '../sip/digest-server.ts'
 import type { ServerAlgorithm } from '../sip/digest-server.ts'
 import type { Credentials } from '../sip/digest.ts'
-import type { Endpoint, Hop, Protocol } from '../sip/hop.ts'
+import type { Endpoint, Hop } from '../sip/hop.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
 import type { Codec } from '../sip/sdp.ts'
 import type { Resolver } from '../sip/resolver.ts'
@@ -15,11 +15,11 @@ import type { UserAgent } from '../sip/user-agent.ts'
 import { TrunkHosts } from './hosts.ts'
 import type { HostsDeps } from './hosts.ts'
 import { TrunkLimits } from './limits.ts'
-import { TrunkNames, hostOf } from './names.ts'
+import { TrunkNames } from './names.ts'
 import { Registrar } from './registrar.ts'
 import type { TrunkSettings } from './settings.ts'
 import { SourceList } from './sources.ts'
-import { serverNameOf } from './tls.ts'
+import { targetOf } from './target.ts'
 
 /** Where a trunk has no room, or its host none for us (RFC 3263 section 4.3): always reason to try the next. */
 const UNAVAILABLE = 503
@@ -158,15 +158,10 @@ export class Trunk {
   }
 
   #hostsAt(address: string, deps: TrunkDeps, intervalMs: number): TrunkHosts {
-    const { transport, name } = this.#settings
-    const protocol = transport === 'auto' ? null : (transport.toUpperCase() as Protocol)
-    const secure = protocol === 'TLS'
-    const named = secure || protocol === null
-    const serverName = named ? serverNameOf({ ...this.#settings, address }) : null
-    const target = { ...hostOf(address), protocol, secure, serverName }
     const probe: HostsDeps['probe'] = (hop, onAnswer) =>
       deps.ua.options(this.names.uri, hop, onAnswer)
-    return new TrunkHosts({ ...deps, probe }, name, target, intervalMs)
+    const target = targetOf(this.#settings, address)
+    return new TrunkHosts({ ...deps, probe }, this.name, target, intervalMs)
   }
 }
 
