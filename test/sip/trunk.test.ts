@@ -36,6 +36,8 @@ afterEach(async () => {
 interface Opened {
   node: NetworkNode
   events: NetworkEvent[]
+  /** Every line that it logged. */
+  log: string[]
   dial: () => void
   until: <T>(what: () => T | null | undefined | false) => Promise<T>
 }
@@ -45,11 +47,14 @@ async function open(
   trunks: readonly TrunkSettings[],
   sip: Partial<NodeOptions['sip']> = {},
 ): Promise<Opened> {
+  const log: string[] = []
+  const write = (event: string, fields = {}): void =>
+    void log.push(JSON.stringify({ event, ...fields }))
   const node = await createNode({
     clock,
     random: systemRandom,
     ids: new Ids(clock, systemRandom),
-    log: silentLog,
+    log: { ...silentLog, info: write, warn: write, error: write },
     media: new FakeMedia(),
     sip: { address: ADDRESS, port: 0, ...sip },
     trunks,
@@ -79,7 +84,7 @@ async function open(
       await clock.sleep(10, new AbortController().signal)
     }
   }
-  return { node, events, dial, until }
+  return { node, events, log, dial, until }
 }
 
 function trunk(name: string, address: string, more: Partial<TrunkSettings> = {}): TrunkSettings {
@@ -242,11 +247,11 @@ describe.skipIf(!haveKamailio)('Kamailio as the carrier of a trunk', () => {
       password: 'wrong',
       register,
     })
-    const warned: string[] = []
-    const { node, until } = await open([settings])
-    await until(() => node.counts.transactions > 1)
-    await until(() => node.trunks[0]!.registered === false && warned.push('looked'))
-    expect(node.trunks[0]!.registered).toBe(false)
+    const { node, log, until } = await open([settings])
+    const failed = await until(() => log.find((line) => line.includes('trunk.register_failed')))
+    expect(failed).toContain('"sipCode":401')
+    expect(node.trunks).toMatchObject([{ registered: false, up: true }])
+    expect(log.join('\n')).not.toContain('wrong')
   })
 })
 

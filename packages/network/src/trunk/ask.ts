@@ -36,14 +36,25 @@ export async function askTrunk(
 ): Promise<HostAnswer[]> {
   const { clock, random, log, address, dns } = deps
   const transport = await openTransports({
-    ...{ bind: { address, port: 0 }, clock, log },
+    bind: {
+      address,
+      port: 0,
+    },
+    clock,
+    log,
     accepts: () => false,
-    tls: { port: 0, server: null, client: tlsClients([settings]) },
+    tls: {
+      port: 0,
+      server: null,
+      client: tlsClients([settings]),
+    },
   })
   const ua = new UserAgent({ transport, clock, random, log, admits: () => false })
   try {
     const resolver = new Resolver({
-      ...{ dns: dns ?? openDns(clock), clock, random },
+      dns: dns ?? openDns(clock),
+      clock,
+      random,
       protocols: ['TLS', 'TCP', 'UDP'],
       families: familiesOf(address),
     })
