@@ -79,3 +79,10 @@ test('the engines in the documentation are good ones', async () => {
     engines: { flux: { kind: 'deepgram' }, sonic: { kind: 'cartesia' } },
   })
 })
+
+test('a rate for everywhere is a fault, and no bug', () => {
+  const rates = [{ prefix: '+', manualCentsPerMin: 1, hostedCentsPerMin: 1 }]
+  expect(faultsOf({}, folder({ rates }))).toEqual([
+    'config file: rates.0.prefix: must have a digit at least',
+  ])
+})

@@ -15,6 +15,7 @@ import type { UserAgent } from '../sip/user-agent.ts'
 import { TrunkHosts } from './hosts.ts'
 import type { HostsDeps } from './hosts.ts'
 import { TrunkLimits } from './limits.ts'
+import type { Limit } from './limits.ts'
 import { TrunkNames } from './names.ts'
 import { Registrar } from './registrar.ts'
 import type { TrunkSettings } from './settings.ts'
@@ -53,6 +54,7 @@ export class Trunk {
   /** What callers over this trunk must prove to know; null: their address is enough. */
   readonly callers: Callers | null
   readonly #settings: TrunkSettings
+  readonly #log: TrunkDeps['log']
   readonly #failover: ReadonlySet<number>
   readonly #sources: SourceList | null
   readonly #registrar: Registrar | null
@@ -62,6 +64,7 @@ export class Trunk {
     assert(settings.codecs.length > 0, `trunk ${settings.name} has no codec`)
     const { name, inbound } = settings
     this.#settings = settings
+    this.#log = deps.log
     this.name = name
     this.names = new TrunkNames(settings, deps.ours)
     this.codecs = settings.codecs
@@ -123,6 +126,11 @@ export class Trunk {
   accepts(address: string): boolean {
     const hosts = this.hosts.has(address) || (this.#registrarHosts?.has(address) ?? false)
     return hosts || (this.#sources?.has(address) ?? false)
+  }
+
+  /** A call was kept off by that limit. */
+  tellLimited(limit: Limit): void {
+    this.#log.warn('trunk.limited', { trunk: this.name, limit })
   }
 
   /** The way to `to`, a number or a SIP URI, over one of its hops. */

@@ -196,7 +196,7 @@ describe('limits', () => {
       type: 'ended',
       cause: 'carrier_refused',
       sipCode: null,
-      reason: 'trunk b carries as many calls as it may (maxCalls)',
+      reason: 'the trunk carries as many calls as it may (maxCalls)',
     })
     for (const callId of ['call_1', 'call_2', 'call_3']) w.node.post({ type: 'hangUp', callId })
     await w.clock.advance(1_000)
