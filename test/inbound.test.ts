@@ -27,13 +27,18 @@ const numberId = `num_${'0'.repeat(24)}`
 
 beforeAll(async () => {
   carrier = new UserAgent({
-    transport: await openUdp({ address: '127.0.0.1', port: 0 }),
-    ...{ clock: new SystemClock(), random: systemRandom, log: silentLog },
+    transport: await openUdp({
+      address: '127.0.0.1',
+      port: 0,
+    }),
+    clock: new SystemClock(),
+    random: systemRandom,
+    log: silentLog,
   })
   world = await openWorld({
     environment: {
-      ...{ SAPERLY_ROOT_KEY: KEY, SIP_PORT: '0' },
-      // The webhooks of these tests listen on this machine.
+      SAPERLY_ROOT_KEY: KEY,
+      SIP_PORT: '0',
       ALLOW_PRIVATE_NETWORKS: '127.0.0.0/8',
     },
     config: {
@@ -47,16 +52,28 @@ beforeAll(async () => {
   })
   api = new ApiClient(world.url, KEY)
   const { body } = await api.post('/connections', {
-    ...{ name: 'inbound', mode: 'manual', complianceEnabled: false },
+    name: 'inbound',
+    mode: 'manual',
+    complianceEnabled: false,
   })
   for (const [id, phoneNumber, connectionId] of [
     [numberId, OURS, body.id],
     [`num_${'1'.repeat(24)}`, UNBOUND, null],
   ]) {
     await world.server.store.tables.numbers.insert({
-      ...{ workspaceId: 'ws_default', environment: 'live', id, phoneNumber, connectionId },
-      ...{ webhookUrl: null, smsSenderId: null, callerIdName: null, country: 'US' },
-      ...{ numberType: 'local', monthlyPriceCents: 0, nextChargeAt: null, releasedAt: null },
+      workspaceId: 'ws_default',
+      environment: 'live',
+      id,
+      phoneNumber,
+      connectionId,
+      webhookUrl: null,
+      smsSenderId: null,
+      callerIdName: null,
+      country: 'US',
+      numberType: 'local',
+      monthlyPriceCents: 0,
+      nextChargeAt: null,
+      releasedAt: null,
       createdAt: 0,
     })
   }
@@ -82,7 +99,9 @@ function ring(
 ): { call: OutgoingCall; heard: CallEvent[]; over: Promise<CallEvent> } {
   const { address } = world.server.network as NetworkNode
   const offer = new Negotiation({
-    ...{ address: '127.0.0.1', port: 29_990, codecs: ['PCMU'] as const },
+    address: '127.0.0.1',
+    port: 29990,
+    codecs: ['PCMU'] as const,
     random: seededRandom(1),
   }).offer()
   const heard: CallEvent[] = []
@@ -93,7 +112,10 @@ function ring(
   const call = carrier.call(
     {
       to: `sip:${to}@127.0.0.1:${address.port}`,
-      ...{ via: udpHop(address), from: `sip:${from}@127.0.0.1`, sdp: offer, fields },
+      via: udpHop(address),
+      from: `sip:${from}@127.0.0.1`,
+      sdp: offer,
+      fields,
     },
     (event) => {
       heard.push(event)
@@ -139,8 +161,12 @@ describe('a call over a trunk', () => {
     await over
     const final = await books.closed(callId)
     expect(final).toMatchObject({
-      ...{ direction: 'inbound', status: 'completed', hangupCause: 'peer_hangup' },
-      ...{ from: PEER, to: OURS, numberId },
+      direction: 'inbound',
+      status: 'completed',
+      hangupCause: 'peer_hangup',
+      from: PEER,
+      to: OURS,
+      numberId,
     })
     expect(final.durationSec).toBeGreaterThanOrEqual(1)
     expect(await available()).toBe(before - final.costCents)
@@ -157,8 +183,12 @@ describe('a call over a trunk', () => {
     expect(over).toMatchObject({ type: 'failed', sipCode: 503 })
     const [call] = await callsFrom(from)
     expect(call).toMatchObject({
-      ...{ status: 'rejected', hangupCause: 'insufficient_funds', direction: 'inbound' },
-      ...{ costCents: 0, durationSec: 0, answeredAt: null },
+      status: 'rejected',
+      hangupCause: 'insufficient_funds',
+      direction: 'inbound',
+      costCents: 0,
+      durationSec: 0,
+      answeredAt: null,
     })
     await books.refused(call!.id)
     expect(await available()).toBe(before)

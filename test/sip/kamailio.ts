@@ -57,7 +57,11 @@ export class Kamailio {
     await writeFile(tlsFile, tlsConfig(options))
     await writeFile(file, kamailioConfig(options, { address: ADDRESS, port, tlsPort, tlsFile }))
     const args = ['-DD', '-E', '-f', file, '-Y', folder, '-w', folder, '-m', '64', '-M', '8']
-    const child = spawn('kamailio', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn('kamailio', args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // A group of its own, so that all of its processes end with it.
+      detached: true,
+    })
     const made = new Kamailio(port, tlsPort, folder, child)
     try {
       await made.#ready()
@@ -83,7 +87,8 @@ export class Kamailio {
   async close(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       const ended = once(this.#process, 'exit')
-      this.#process.kill('SIGTERM')
+      // Asked to end while it still starts its processes, it may take a minute; there is nothing that it should save.
+      process.kill(-this.#process.pid!, 'SIGKILL')
       await ended
     }
     await rm(this.#folder, { recursive: true, force: true })

@@ -6,11 +6,10 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type Config, openOperator } from '@saperly/server'
+import { checkTrunk, type Config, type HostAnswer, openOperator } from '@saperly/server'
 import { answers, urlOf } from './client.ts'
 import type { Surroundings } from './command.ts'
 import { explain } from './explain.ts'
-import { askOptions, peerOf } from './sip-options.ts'
 
 export interface Finding {
   state: 'ok' | 'warn' | 'fail'
@@ -147,17 +146,26 @@ export async function speech({ speechEngine }: Config): Promise<Finding> {
 export async function trunks({ trunks: all, sip }: Config): Promise<Finding[]> {
   if (all.length === 0) return [ok('trunks', 'none: only test keys can call, in the sandbox')]
   return Promise.all(
-    all.map(async ({ name, address }) => {
-      const what = `trunk ${name}`
-      const answer = await askOptions(peerOf(address), sip.host, OPTIONS_LIMIT_MS).catch(codeOf)
-      if (answer === null) {
-        return warn(what, `${address} does not answer OPTIONS: check the address and its firewall`)
+    all.map(async (trunk) => {
+      const what = `trunk ${trunk.name}`
+      try {
+        return { what, ...saidOf(trunk.address, await checkTrunk(trunk, sip, OPTIONS_LIMIT_MS)) }
+      } catch (error) {
+        return fail(what, `can't be asked (${explain(error)}): check SIP_HOST`)
       }
-      return /^\d{3} /.test(answer)
-        ? ok(what, `${address} answers: ${answer}`)
-        : fail(what, `${address} can't be reached (${answer}): check SIP_HOST and the route`)
     }),
   )
+}
+
+function saidOf(address: string, hosts: readonly HostAnswer[]): Pick<Finding, 'state' | 'says'> {
+  if (hosts.length === 0) {
+    return { state: 'fail', says: `${address} is not found: check the name, and the DNS` }
+  }
+  const said = hosts.map(({ host, sipCode }) => `${host} ${sipCode ?? 'says nothing'}`).join(', ')
+  const silent = hosts.filter(({ sipCode }) => sipCode === null).length
+  if (silent === 0) return { state: 'ok', says: `${address} answers: ${said}` }
+  const advice = 'check the address, its firewall and its certificate'
+  return { state: 'warn', says: `${address} does not answer OPTIONS: ${said}; ${advice}` }
 }
 
 function codeOf(error: unknown): string {

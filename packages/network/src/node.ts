@@ -1,5 +1,4 @@
 // One machine of the phone network: joins signalling, media, trunks and the sandbox behind the network's port.
-import { isIPv6 } from 'node:net'
 import type { Clock, Ids, Log, Random } from '@saperly/kernel'
 import { isLoopback } from './address.ts'
 import { callerOf } from './leg/caller.ts'
@@ -35,6 +34,7 @@ import { bareHost, numberOf, parseUri, sipUri } from './sip/uri.ts'
 import { UserAgent } from './sip/user-agent.ts'
 import type { TrunkSettings } from './trunk/settings.ts'
 import type { Trunk } from './trunk/trunk.ts'
+import { familiesOf } from './trunk/target.ts'
 import { tlsClients } from './trunk/tls.ts'
 import { Trunks } from './trunk/trunks.ts'
 
@@ -92,7 +92,9 @@ export async function createNode(options: NodeOptions): Promise<NetworkNode> {
   const transport =
     options.transport ??
     (await openTransports({
-      ...{ bind: sip, clock, log },
+      bind: sip,
+      clock,
+      log,
       accepts: (address) => node?.accepts(address) ?? false,
       tls: {
         port: sip.tls?.port ?? 0,
@@ -122,7 +124,9 @@ class SipNode implements NetworkNode {
     this.#options = options
     this.recognizer = options.recognizer
     const resolver = new Resolver({
-      ...{ dns: options.dns ?? openDns(clock), clock, random },
+      dns: options.dns ?? openDns(clock),
+      clock,
+      random,
       protocols: PROTOCOLS.filter((protocol) => transport.at(protocol) !== null),
       families: familiesOf(options.sip.address),
     })
@@ -364,10 +368,4 @@ class SipNode implements NetworkNode {
 function mediaOf(trunk: Trunk | null): Pick<IncomingRoute, 'trunk' | 'codecs' | 'srtp'> {
   if (!trunk) return { trunk: null, codecs: ['PCMU', 'PCMA'], srtp: 'off' }
   return { trunk: trunk.name, codecs: trunk.codecs, srtp: trunk.srtp }
-}
-
-/** What a socket that is bound there can reach. */
-function familiesOf(address: string): readonly (4 | 6)[] {
-  if (isIPv6(address)) return address === '::' ? [4, 6] : [6]
-  return [4]
 }

@@ -118,7 +118,10 @@ export function scriptedDns(services: Readonly<Record<string, readonly Endpoint[
       Promise.resolve(
         ok(
           (services[name] ?? []).map(({ address, port }, priority) => ({
-            ...{ priority, weight: 1, port, target: address },
+            priority,
+            weight: 1,
+            port,
+            target: address,
           })),
         ),
       ),

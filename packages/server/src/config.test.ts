@@ -126,3 +126,10 @@ test.each([
 ])('what does not go together is a fault: %j', (environment, fault) => {
   expect(faultsOf(environment, CERTIFICATES)).toEqual([fault])
 })
+
+test('a rate for everywhere is a fault, and no bug', () => {
+  const rates = [{ prefix: '+', manualCentsPerMin: 1, hostedCentsPerMin: 1 }]
+  expect(faultsOf({}, folder({ rates }))).toEqual([
+    'config file: rates.0.prefix: must have a digit at least',
+  ])
+})

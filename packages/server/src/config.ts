@@ -44,7 +44,13 @@ const cents = z.int().min(0).max(100_000)
 const fileSchema = z.strictObject({
   trunks: z.array(trunkSchema).max(100).default([]),
   rates: z
-    .array(z.strictObject({ prefix, manualCentsPerMin: cents, hostedCentsPerMin: cents }))
+    .array(
+      z.strictObject({
+        prefix: prefix.regex(/\d/, 'must have a digit at least'),
+        manualCentsPerMin: cents,
+        hostedCentsPerMin: cents,
+      }),
+    )
     .max(100_000)
     .default([]),
   models: z

@@ -9,3 +9,4 @@ export {
 } from './bootstrap.ts'
 export { type Config, ConfigError, readConfig } from './config.ts'
 export { openOperator, type Operator, OperatorError } from './operator.ts'
+export { checkTrunk, type HostAnswer } from './trunk-check.ts'

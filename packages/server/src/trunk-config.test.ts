@@ -28,21 +28,32 @@ describe('a trunk', () => {
       {
         ...trunk(),
         transport: 'udp',
-        ...{ tls: null, username: null, password: null, authRealm: null, register: null },
+        tls: null,
+        username: null,
+        password: null,
+        authRealm: null,
+        register: null,
         inbound: {
-          ...{ sources: null, username: null, password: null },
+          sources: null,
+          username: null,
+          password: null,
           algorithms: ['SHA-256', 'MD5'],
         },
-        ...{ callsPerSec: null, maxCalls: null, optionsIntervalSec: 30 },
-        ...{
-          srtp: 'off',
-          codecs: ['PCMU', 'PCMA'],
-          headers: {},
-          identity: 'none',
-          privacy: 'none',
-        },
-        ...{ followRedirects: 0, redirectHosts: [], stripPlus: false, callerId: null },
-        ...{ prefixes: ['+'], failover: [] },
+        callsPerSec: null,
+        maxCalls: null,
+        optionsIntervalSec: 30,
+        srtp: 'off',
+        codecs: ['PCMU', 'PCMA'],
+        headers: {},
+        identity: 'none',
+        privacy: 'none',
+        refer: true,
+        followRedirects: 0,
+        redirectHosts: [],
+        stripPlus: false,
+        callerId: null,
+        prefixes: ['+'],
+        failover: [],
       },
     ])
   })
@@ -56,22 +67,24 @@ describe('a trunk', () => {
   })
 
   it.each([
-    ...['sip.example.com', 'sip.example.com:5080', '192.0.2.1:5070', '[2001:db8::1]', '[::1]:5062'],
+    'sip.example.com',
+    'sip.example.com:5080',
+    '192.0.2.1:5070',
+    '[2001:db8::1]',
+    '[::1]:5062',
   ])('may be at %s', (address) => expect(read([trunk({ address })]).faults).toEqual([]))
 
   it.each([
-    ...[
-      '',
-      '2001:db8::1',
-      '[192.0.2.1]',
-      '192.0.2.999',
-      'a b',
-      'x:99999',
-      'x:0',
-      'sip:x',
-      'a@b',
-      '-x',
-    ],
+    '',
+    '2001:db8::1',
+    '[192.0.2.1]',
+    '192.0.2.999',
+    'a b',
+    'x:99999',
+    'x:0',
+    'sip:x',
+    'a@b',
+    '-x',
   ])('is not at %j', (address) =>
     expect(read([trunk({ address })]).faults).toEqual([
       expect.stringMatching(/^config file: trunks\.0\.address: /),
@@ -90,8 +103,12 @@ describe('a trunk', () => {
       trunk(),
     ])
     expect(faults.map((fault) => fault.split(': ')[1])).toEqual([
-      ...['trunks.0.username', 'trunks.0.tls', 'trunks.0.tls.key', 'trunks.0.register.aor'],
-      ...['trunks.0.inbound.password', 'trunks.0.inbound.sources'],
+      'trunks.0.username',
+      'trunks.0.tls',
+      'trunks.0.tls.key',
+      'trunks.0.register.aor',
+      'trunks.0.inbound.password',
+      'trunks.0.inbound.sources',
     ])
     const shapes = read([
       trunk({ headers: { From: SECRET }, failover: [486, 200, 401], optionsIntervalSec: 1 }),
@@ -113,6 +130,18 @@ describe('a trunk', () => {
   })
 })
 
+describe('the documentation', () => {
+  const text = readFileSync(new URL('../../../docs/trunks.md', import.meta.url), 'utf8')
+
+  it('shows trunks that are good ones, and names every setting', () => {
+    const examples = [...text.matchAll(/```json trunk\n([\s\S]*?)```/g)].map(([, json]) => json!)
+    expect(examples.length).toBeGreaterThan(1)
+    expect(read(examples.map((json) => JSON.parse(json))).faults).toEqual([])
+    const settings = Object.keys(read([trunk()]).trunks[0]!)
+    expect(settings.filter((name) => !text.includes(`\`${name}\``))).toEqual([])
+  })
+})
+
 describe('the certificates of a trunk', () => {
   const fixture = (name: string): string =>
     readFileSync(new URL(`../../../test/sip/certificates/${name}`, import.meta.url), 'utf8')
@@ -130,8 +159,11 @@ describe('the certificates of a trunk', () => {
     const { trunks, faults } = read([secure(tls)], files)
     expect(faults).toEqual([])
     expect(trunks[0]!.tls).toEqual({
-      ...{ ca: files['ca.pem'], certificate: files['node.pem'], key: files['node.key'] },
-      ...{ serverName: null, minVersion: 'TLSv1.2' },
+      ca: files['ca.pem'],
+      certificate: files['node.pem'],
+      key: files['node.key'],
+      serverName: null,
+      minVersion: 'TLSv1.2',
     })
   })
 

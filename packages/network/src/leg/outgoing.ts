@@ -1,5 +1,5 @@
 // A leg that we place: media first, then the trunks one after the other, then ringing, until somebody answers or not.
-import type { NetworkCommand, TalkOptions } from '../port.ts'
+import type { NetworkCause, NetworkCommand, TalkOptions } from '../port.ts'
 import type { CallEvent } from '../sip/call-event.ts'
 import { formatHop } from '../sip/hop.ts'
 import { Timers } from '../sip/machine.ts'
@@ -22,6 +22,9 @@ type Dial = Omit<Extract<NetworkCommand, { type: 'dial' }>, 'type' | 'talk'> & {
   talk: TalkOptions | null
   beside?: string
 }
+
+/** Why a callee doesn't answer, wherever the word of it comes from (a Reason beside 503, for one). */
+const CALLEE_CAUSES: readonly NetworkCause[] = ['busy', 'declined', 'no_answer']
 
 /** One INVITE on its way. */
 interface Attempt {
@@ -222,11 +225,17 @@ export class OutgoingLeg implements Leg {
   }
 
   #onFailed(event: Failed): void {
-    const { sipCode } = event
-    if (sipCode === null) return this.#passOver(null)
-    if (!this.#rang && this.#attempt!.route.failover.has(sipCode)) return this.#passOver(event)
+    if (this.#mayPassOver(event)) return this.#passOver(event.sipCode === null ? null : event)
     this.#timers.stopAll()
-    this.#endRefused(event)
+    if (event.sipCode === null) this.#refuse('carrier_silent')
+    else this.#endRefused(event)
+  }
+
+  /** Nothing has rung, and it isn't the callee that refuses: another carrier may give another answer. */
+  #mayPassOver({ sipCode, reason }: Failed): boolean {
+    if (this.#rang || sipCode === null) return !this.#rang
+    const cause = causeOf(sipCode, false, reason)
+    return this.#attempt!.route.failover.has(sipCode) && !CALLEE_CAUSES.includes(cause)
   }
 
   #endRefused({ sipCode, reason }: Failed): void {

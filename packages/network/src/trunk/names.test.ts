@@ -45,7 +45,9 @@ describe('who calls', () => {
 
   it('may lose its plus, be another number, be asserted, and bring fixed fields', () => {
     const { from, fields } = names({
-      ...{ stripPlus: true, callerId: '+15555559999', identity: 'p-asserted-identity' as const },
+      stripPlus: true,
+      callerId: '+15555559999',
+      identity: 'p-asserted-identity' as const,
       headers: { 'X-Telnyx-Token': 'abc' },
     }).identityOf(NUMBER, 'A "b"')
     expect(from).toBe(`sip:15555559999@${OURS}`)

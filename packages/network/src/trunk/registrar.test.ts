@@ -156,7 +156,9 @@ describe('a trunk that registers', () => {
     pbx.call({ to: 'sip:15555550003@127.0.0.1', via, from, sdp: null }, () => {})
     await w.clock.advance(100)
     expect(w.events.map((event) => event.type === 'incoming' && event.to)).toEqual([
-      ...['+15555550002', 'acme', '+15555550003'],
+      '+15555550002',
+      'acme',
+      '+15555550003',
     ])
     for (const { callId } of w.events.slice()) w.node.post({ type: 'reject', callId, sipCode: 480 })
     await w.clock.advance(100)

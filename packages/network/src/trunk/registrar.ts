@@ -83,8 +83,14 @@ export class Registrar {
     const contact = ua.contactFor(via, registered.user)
     const domain = parseUri(registered.uri)?.host ?? ''
     const request = {
-      ...{ method: 'REGISTER', uri: sipUri(null, domain, null), callId: this.#callId },
-      ...{ from: registered.uri, to: registered.uri, contact, via, auth: this.#auth },
+      method: 'REGISTER',
+      uri: sipUri(null, domain, null),
+      callId: this.#callId,
+      from: registered.uri,
+      to: registered.uri,
+      contact,
+      via,
+      auth: this.#auth,
       nextCSeq: () => ++this.#cseq,
       fields: [['expires', String(expiresSec)]] as const,
     }

@@ -6,7 +6,7 @@ import type { TrunkState } from '../port.ts'
 import { SERVER_ALGORITHMS } from '../sip/digest-server.ts'
 import type { ServerAlgorithm } from '../sip/digest-server.ts'
 import type { Credentials } from '../sip/digest.ts'
-import type { Endpoint, Hop, Protocol } from '../sip/hop.ts'
+import type { Endpoint, Hop } from '../sip/hop.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
 import type { Codec } from '../sip/sdp.ts'
 import type { Resolver } from '../sip/resolver.ts'
@@ -15,11 +15,12 @@ import type { UserAgent } from '../sip/user-agent.ts'
 import { TrunkHosts } from './hosts.ts'
 import type { HostsDeps } from './hosts.ts'
 import { TrunkLimits } from './limits.ts'
-import { TrunkNames, hostOf } from './names.ts'
+import type { Limit } from './limits.ts'
+import { TrunkNames } from './names.ts'
 import { Registrar } from './registrar.ts'
 import type { TrunkSettings } from './settings.ts'
 import { SourceList } from './sources.ts'
-import { serverNameOf } from './tls.ts'
+import { targetOf } from './target.ts'
 
 /** Where a trunk has no room, or its host none for us (RFC 3263 section 4.3): always reason to try the next. */
 const UNAVAILABLE = 503
@@ -53,6 +54,7 @@ export class Trunk {
   /** What callers over this trunk must prove to know; null: their address is enough. */
   readonly callers: Callers | null
   readonly #settings: TrunkSettings
+  readonly #log: TrunkDeps['log']
   readonly #failover: ReadonlySet<number>
   readonly #sources: SourceList | null
   readonly #registrar: Registrar | null
@@ -62,6 +64,7 @@ export class Trunk {
     assert(settings.codecs.length > 0, `trunk ${settings.name} has no codec`)
     const { name, inbound } = settings
     this.#settings = settings
+    this.#log = deps.log
     this.name = name
     this.names = new TrunkNames(settings, deps.ours)
     this.codecs = settings.codecs
@@ -86,7 +89,10 @@ export class Trunk {
     this.#registrar =
       register && registered
         ? new Registrar({
-            ...{ ...deps, trunk: name, registered, credentials: this.credentials },
+            ...deps,
+            trunk: name,
+            registered,
+            credentials: this.credentials,
             hosts: this.#registrarHosts ?? this.hosts,
             expiresSec: register.expiresSec,
           })
@@ -122,6 +128,11 @@ export class Trunk {
     return hosts || (this.#sources?.has(address) ?? false)
   }
 
+  /** A call was kept off by that limit. */
+  tellLimited(limit: Limit): void {
+    this.#log.warn('trunk.limited', { trunk: this.name, limit })
+  }
+
   /** The way to `to`, a number or a SIP URI, over one of its hops. */
   routeTo(to: string, from: string, callerName: string | null, via: Hop): Route {
     const identity = this.names.identityOf(from, callerName)
@@ -155,15 +166,10 @@ export class Trunk {
   }
 
   #hostsAt(address: string, deps: TrunkDeps, intervalMs: number): TrunkHosts {
-    const { transport, name } = this.#settings
-    const protocol = transport === 'auto' ? null : (transport.toUpperCase() as Protocol)
-    const secure = protocol === 'TLS'
-    const named = secure || protocol === null
-    const serverName = named ? serverNameOf({ ...this.#settings, address }) : null
-    const target = { ...hostOf(address), protocol, secure, serverName }
     const probe: HostsDeps['probe'] = (hop, onAnswer) =>
       deps.ua.options(this.names.uri, hop, onAnswer)
-    return new TrunkHosts({ ...deps, probe }, name, target, intervalMs)
+    const target = targetOf(this.#settings, address)
+    return new TrunkHosts({ ...deps, probe }, this.name, target, intervalMs)
   }
 }
 

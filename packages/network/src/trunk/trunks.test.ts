@@ -83,6 +83,16 @@ describe('failover', () => {
     }
   })
 
+  it('503 that says that the callee is busy is the callee’s answer', async () => {
+    const w = await world([trunk('a', CARRIER_A), trunk('b', CARRIER_B)])
+    w.agent(CARRIER_A, (call) => call.reject(503, 17))
+    w.agent(CARRIER_B, answers(w))
+    w.dial(live)
+    await w.clock.advance(500)
+    expect(last(w)).toMatchObject({ type: 'ended', cause: 'busy', sipCode: 503, q850Cause: 17 })
+    await w.finish()
+  })
+
   it('a busy callee is busy on every trunk', async () => {
     const w = await world([trunk('a', CARRIER_A), trunk('b', CARRIER_B)])
     w.agent(CARRIER_A, refuses(486))
@@ -149,12 +159,10 @@ describe('failover', () => {
         const decides = order.find(({ kind }) => kind !== 'silent' && kind !== '503')
         const expected = {
           silent: 'carrier_silent',
-          ...{
-            '503': 'carrier_refused',
-            '404': 'invalid_number',
-            busy: 'busy',
-            answers: 'local_hangup',
-          },
+          '503': 'carrier_refused',
+          '404': 'invalid_number',
+          busy: 'busy',
+          answers: 'local_hangup',
         }
         const said = carriers.some(({ kind }) => kind === '503') ? '503' : 'silent'
         expect(last(w)).toMatchObject({ type: 'ended', cause: expected[decides?.kind ?? said] })
@@ -184,8 +192,11 @@ describe('limits', () => {
     expect(trunks).toEqual(['a', 'a', 'b'])
     expect(w.node.trunks).toMatchObject([{ calls: 2 }, { calls: 1 }])
     expect(last(w)).toMatchObject({
-      ...{ callId: 'call_4', type: 'ended', cause: 'carrier_refused', sipCode: null },
-      reason: 'trunk b carries as many calls as it may (maxCalls)',
+      callId: 'call_4',
+      type: 'ended',
+      cause: 'carrier_refused',
+      sipCode: null,
+      reason: 'the trunk carries as many calls as it may (maxCalls)',
     })
     for (const callId of ['call_1', 'call_2', 'call_3']) w.node.post({ type: 'hangUp', callId })
     await w.clock.advance(1_000)
@@ -272,7 +283,9 @@ describe('health', () => {
 describe('calls that come in', () => {
   const offer = (): string =>
     new Negotiation({
-      ...{ address: '127.0.0.1', port: 20_000, codecs: ['PCMU'] as const },
+      address: '127.0.0.1',
+      port: 2e4,
+      codecs: ['PCMU'] as const,
       random: seededRandom(3),
     }).offer()
 
@@ -283,7 +296,10 @@ describe('calls that come in', () => {
     caller.call(
       {
         to: `sip:${to}@127.0.0.1`,
-        ...{ via: udpHop(NODE), from: 'sip:+15555550177@x', sdp: offer(), credentials },
+        via: udpHop(NODE),
+        from: 'sip:+15555550177@x',
+        sdp: offer(),
+        credentials,
       },
       (event) => heard.push(event),
     )

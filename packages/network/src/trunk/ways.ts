@@ -14,9 +14,10 @@ export interface CallParties {
   callerName: string | null
 }
 
+/** For the customer, whom the names of our trunks don't concern. */
 const LIMITS: Readonly<Record<Limit, string>> = {
-  callsPerSec: 'takes no more calls per second (callsPerSec)',
-  maxCalls: 'carries as many calls as it may (maxCalls)',
+  callsPerSec: 'the trunk takes no more calls per second (callsPerSec)',
+  maxCalls: 'the trunk carries as many calls as it may (maxCalls)',
 }
 
 /**
@@ -83,7 +84,10 @@ export class TrunkWays implements Ways {
       if (refusal === null) {
         this.#trunk = trunk
         this.#hops = [...hops]
-      } else this.#limit = `trunk ${trunk.name} ${LIMITS[refusal]}`
+      } else {
+        trunk.tellLimited(refusal)
+        this.#limit = LIMITS[refusal]
+      }
       // Later, so that the ticket is in its place also when the turn has come at once.
       queueMicrotask(() => this.next(onRoute))
     })
