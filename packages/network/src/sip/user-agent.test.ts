@@ -345,14 +345,14 @@ describe('loss of 10 % each way inside calls', () => {
 
 describe('closing', () => {
   it('waits for the ACK that a BYE has to wait for', async () => {
-    let closed: Promise<void> | null = null
+    const closing: Promise<void>[] = []
     const p = pair((call) => {
       call.answer('v=0')
-      closed = p.bob.close()
+      closing.push(p.bob.close())
     })
     const { heard } = p.dial()
     await p.clock.advance(5000)
-    await closed
+    await Promise.all(closing)
     expect(types(heard)).toEqual(['trying', 'answered', 'ended'])
     await p.settle()
   })

@@ -159,7 +159,13 @@ export class UserAgent {
   options(uri: string, via: Hop, onDone: (sipCode: number | null) => void): void {
     const contact = this.#core.contactFor(via, uri)
     const request = {
-      ...{ method: 'OPTIONS', uri, from: contact, to: uri, via, contact, auth: null },
+      method: 'OPTIONS',
+      uri,
+      from: contact,
+      to: uri,
+      via,
+      contact,
+      auth: null,
       callId: `${randomHex(this.#core.random, 12)}@${this.address.address}`,
       nextCSeq: () => 1,
       fields: [['accept', 'application/sdp']] as const,
