@@ -26,7 +26,8 @@ export const baresipMissing: string | null =
     : 'baresip is not installed (Debian: apt-get install baresip-core)'
 
 export interface BaresipOptions {
-  answer: 'auto' | 'manual'
+  /** `early`: it lets us hear it at once (183), and answers when told to. */
+  answer: 'auto' | 'manual' | 'early'
   /** Numbers it answers for. */
   numbers: readonly string[]
   /** The tone it plays all the time, Hz; 0 for silence. */
@@ -53,6 +54,8 @@ interface ControlEvent {
   response?: boolean
   ok?: boolean
   data?: string
+  /** Of an event: what it is about, a digit for example. */
+  param?: string
 }
 
 /** One running baresip. `close` ends it and removes its files. */
@@ -96,6 +99,12 @@ export class Baresip {
   async saw(type: string): Promise<void> {
     if (this.events.some((event) => event.type === type)) return
     await this.#next((event) => event.type === type)
+  }
+
+  /** The same for an event about that. */
+  async sawParam(type: string, param: string): Promise<void> {
+    const matches = (event: ControlEvent): boolean => event.type === type && event.param === param
+    if (!this.events.some(matches)) await this.#next(matches)
   }
 
   /** What it heard in its last call: mono samples of the file that it wrote. */

@@ -344,6 +344,19 @@ describe('loss of 10 % each way inside calls', () => {
 })
 
 describe('closing', () => {
+  it('waits for the ACK that a BYE has to wait for', async () => {
+    const closing: Promise<void>[] = []
+    const p = pair((call) => {
+      call.answer('v=0')
+      closing.push(p.bob.close())
+    })
+    const { heard } = p.dial()
+    await p.clock.advance(5000)
+    await Promise.all(closing)
+    expect(types(heard)).toEqual(['trying', 'answered', 'ended'])
+    await p.settle()
+  })
+
   it('hangs up what lives and gives everything back', async () => {
     const bobHeard: CallEvent[] = []
     let count = 0

@@ -195,9 +195,13 @@ export class UserAgent {
     const { clock } = this.#core
     const untilMs = clock.monotonicMs() + CLOSE_GRACE_MS
     const never = new AbortController().signal
+    // A dialog is there until its BYE is answered, which may have to wait for an ACK first.
     const settling = (): boolean =>
-      this.#core.resolving || [...this.#outgoing].some((call) => call.settling)
-    while ((this.#core.layer.waiting || settling()) && clock.monotonicMs() < untilMs) {
+      this.#core.dialogs > 0 ||
+      this.#core.layer.waiting ||
+      this.#core.resolving ||
+      [...this.#outgoing].some((call) => call.settling)
+    while (settling() && clock.monotonicMs() < untilMs) {
       await clock.sleep(CLOSE_POLL_MS, never)
     }
     for (const call of this.#outgoing) call.drop()
