@@ -141,6 +141,10 @@ export class G722Encoder {
 export class G722Decoder {
   readonly #band = new LowerBand()
 
+  samplesIn(payload: Uint8Array): number {
+    return payload.length
+  }
+
   /** One sample of 8 kHz PCM per byte. */
   decode(payload: Uint8Array): Int16Array {
     const pcm = new Int16Array(payload.length)

@@ -208,8 +208,7 @@ export class RtpStream {
     this.#reception.count(packet, nowMs)
     // What a held peer sends anyway must not wait here for the end of the hold.
     if (!this.#agreement!.receives) return
-    const pcm = this.#intake.decode(codec, packet.payload)
-    if (pcm) this.#jitter.push(packet, pcm, nowMs)
+    this.#jitter.push(packet, this.#intake.sound(codec, packet.payload), nowMs)
   }
 
   /** Reports count as a sign of life, and are answered with the time since. Only the peer's host is believed. */
