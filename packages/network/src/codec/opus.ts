@@ -3,7 +3,7 @@
 // The package's own wrapper keeps views into a memory that moves when it grows, and fails from then on; so its build
 // is used directly, with one set of buffers for all streams of the thread, looked up anew for each packet.
 import { createRequire } from 'node:module'
-import { assert, Fault } from '@saperly/kernel'
+import { assert } from '@saperly/kernel'
 import { SAMPLE_RATE } from '../rtp/frame.ts'
 
 const CHANNELS = 1
@@ -22,8 +22,8 @@ const MAX_PAYLOAD_BYTES = 1500
 const MAX_SAMPLES = 2 * 5760
 /** 120 ms, the longest packet of Opus. */
 const MAX_PACKET_SAMPLES = 960
-/** Streams of one thread, about twice what one core carries. Each takes 90 kB. */
-const MAX_STREAMS = 1000
+/** Streams of one thread: both directions of all the legs that it may have. Each takes 90 kB. */
+const MAX_STREAMS = 2400
 
 /** One encoder and one decoder in the memory of the build. Negative results are errors of libopus. */
 interface Handler {
@@ -57,7 +57,7 @@ class Opus {
   }
 
   open(): Handler {
-    if (this.#streams >= MAX_STREAMS) throw new Fault('too many Opus streams', { retryable: true })
+    assert(this.#streams < MAX_STREAMS, 'Opus streams are not given back')
     this.#streams++
     return new this.#build.OpusScriptHandler(SAMPLE_RATE, CHANNELS, APPLICATION_VOIP)
   }
