@@ -1,4 +1,5 @@
 // Reading a session description: audio only, bounded, tolerant of what real equipment sends (RFC 8866, RFC 3264).
+import { SocketAddress, isIP } from 'node:net'
 import { fail, ok } from '@saperly/kernel'
 import type { Result } from '@saperly/kernel'
 import { CODECS } from '../codec/codec.ts'
@@ -119,7 +120,7 @@ function parseMedia(value: string): MediaLine | null {
 /** The first of duplicate lines counts. */
 function readLine(line: string, section: Section): void {
   if (line.startsWith('c=')) {
-    section.address ??= /^c=IN +IP[46] +([0-9A-Fa-f.:]{2,45})(?:\/|\s|$)/.exec(line)?.[1] ?? null
+    section.address ??= readAddress(line)
   } else if (/^a=(?:sendrecv|sendonly|recvonly|inactive)\s*$/.test(line)) {
     section.direction ??= line.slice(2).trim() as Direction
   } else if (line.startsWith('a=rtpmap:')) {
@@ -136,6 +137,13 @@ function readLine(line: string, section: Section): void {
     const crypto = parseCrypto(line)
     if (crypto) section.crypto.push(crypto)
   }
+}
+
+/** The literal address of a connection line, written as sockets write it; names are not looked up. */
+function readAddress(line: string): string | null {
+  const address = /^c=IN +IP[46] +([0-9A-Fa-f.:]{2,45})(?:\/|\s|$)/.exec(line)?.[1] ?? ''
+  if (isIP(address) !== 6) return isIP(address) === 4 ? address : null
+  return new SocketAddress({ address, family: 'ipv6' }).address
 }
 
 function readPacketTime(text: string): number | null {
