@@ -101,4 +101,6 @@ export interface MediaPlaneOptions {
   /** Media timeout, milliseconds: before the first packet, and after it. */
   firstPacketTimeoutMs: number
   packetTimeoutMs: number
+  /** What Opus may spend on encoding, 0–10. Default 5. */
+  opusComplexity?: number
 }

@@ -40,6 +40,8 @@ export interface StreamDeps {
   /** Null: any free pair of the system. */
   ports: PortPool | null
   onDigit: (digit: string) => void
+  /** What Opus may spend, 0–10; a default when it is left out. */
+  opusComplexity?: number | undefined
 }
 
 export class RtpStream {
@@ -66,7 +68,7 @@ export class RtpStream {
   private constructor(deps: StreamDeps) {
     this.#clock = deps.clock
     this.#onDigit = deps.onDigit
-    this.#sender = new RtpSender(deps.clock, deps.random)
+    this.#sender = new RtpSender(deps.clock, deps.random, deps.opusComplexity)
     this.#cname = randomHex(deps.random, 8)
   }
 
