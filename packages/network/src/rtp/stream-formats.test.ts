@@ -182,6 +182,16 @@ test.each<Codec>(['G722', 'opus'])(
   },
 )
 
+test('reports go where the peer wants them', async () => {
+  const remote = { address: HOST, port: 5998, rtcpPort: PEER_PORT + 1 }
+  const { got, turn, stream } = await setUp(agreed('PCMU', { remote }))
+  for (let frame = 0; frame < 130; frame++) await turn(null)
+  expect(got.rtcp.map((data) => parseRtcp(data)!.map(({ type }) => type))).toEqual([
+    ['report', 'description'],
+  ])
+  await stream.close()
+})
+
 test('payload types: ours, those of the peer, and the static ones', async () => {
   const accepts = [{ codec: 'opus' as const, payloadType: 96 }]
   const { stream, rtp, clock } = await setUp(agreed('opus', { payloadType: 120, accepts }))

@@ -24,7 +24,7 @@ const COMFORT_NOISE = 13
 
 /** What both sides agreed on, for one stream. */
 export interface StreamAgreement extends SendFormat, ReceiveFormat {
-  remote: Address
+  remote: Address & { rtcpPort?: number | null }
   /** Payload types by which telephone events may come. */
   dtmfAccepts: readonly number[]
   /** Null: plain RTP. With keys, nothing that isn't secured by them is believed. */
@@ -236,7 +236,10 @@ export class RtpStream {
   #report(more: readonly RtcpPacket[]): void {
     this.#framesToReport = RTCP_FRAMES
     const { address, port } = this.#source!.target
-    if (port === 0 || port === 0xffff) return
+    const { remote } = this.#agreement!
+    // Where the peer says, unless it turned out to be elsewhere; then beside the port that was learned.
+    const toPort = (port === remote.port && remote.rtcpPort) || port + 1
+    if (port === 0 || toPort > 0xffff) return
     const { ssrc } = this.#sender
     const sender = this.#sender.packets > 0 ? this.#sender.info() : null
     if (sender) this.#peerReports.sent(middleOfNtp(sender), this.#clock.monotonicMs())
@@ -246,7 +249,7 @@ export class RtpStream {
       ...more,
     ]
     const report = this.#protection.sealReport(writeRtcp(packets))
-    this.#pair!.rtcp.send(report, port + 1, address)
+    this.#pair!.rtcp.send(report, toPort, address)
   }
 
   #blocks(): ReportBlock[] {

@@ -282,7 +282,7 @@ describe('oddities', () => {
       ok: true,
       value: {
         agreement: {
-          remote: { address: '2001:db8::7', port: 20_000 },
+          remote: { address: '2001:db8::7', port: 20_000, rtcpPort: 20_009 },
           codec: 'PCMU',
           ptimeMs: 30,
           direction: 'recvonly',

@@ -44,6 +44,8 @@ export interface EventFormat {
 export interface Description {
   address: string
   port: number
+  /** Where reports go when it isn't the next port (RFC 3605); an address beside it is ignored. */
+  rtcpPort: number | null
   /** As the peer means it: `sendonly` when it only sends. Old-style hold (0.0.0.0) is `sendonly`. */
   direction: Direction
   /** In the peer's order of preference. */
@@ -68,6 +70,7 @@ const MAX_CRYPTO_LINES = 16
 interface Section {
   line: MediaLine
   address: string | null
+  rtcpPort: number | null
   direction: Direction | null
   rtpmaps: Map<number, string>
   ptimeMs: number | null
@@ -98,6 +101,7 @@ function emptySection(line: MediaLine): Section {
   return {
     line,
     address: null,
+    rtcpPort: null,
     direction: null,
     rtpmaps: new Map(),
     ptimeMs: null,
@@ -133,6 +137,9 @@ function readLine(line: string, section: Section): void {
     section.ptimeMs ??= readPacketTime(line.slice(8))
   } else if (line.startsWith('a=maxptime:')) {
     section.maxptimeMs ??= readPacketTime(line.slice(11))
+  } else if (line.startsWith('a=rtcp:')) {
+    const port = Number(/^a=rtcp: *(\d{1,5})(?: |$)/.exec(line)?.[1] ?? 0)
+    if (port > 0 && port < 65_536) section.rtcpPort ??= port
   } else if (line.startsWith('a=crypto:') && section.crypto.length < MAX_CRYPTO_LINES) {
     const crypto = parseCrypto(line)
     if (crypto) section.crypto.push(crypto)
@@ -169,6 +176,7 @@ function describe(
   return ok({
     address,
     port: audio.line.port,
+    rtcpPort: audio.rtcpPort,
     direction: oldHold ? (direction === 'inactive' ? 'inactive' : 'sendonly') : direction,
     codecs,
     events,
