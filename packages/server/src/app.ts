@@ -236,6 +236,7 @@ async function openNetwork(
       speech,
       firstPacketTimeoutMs: 30_000,
       packetTimeoutMs: 15_000,
+      opusComplexity: config.opusComplexity,
     },
     deps,
   )

@@ -33,6 +33,7 @@ const environmentSchema = z.object({
   RTP_PORT_MIN: port.optional(),
   RTP_PORT_MAX: port.optional(),
   RTP_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
+  OPUS_COMPLEXITY: z.coerce.number().int().min(0).max(10).default(5),
   SANDBOX_SCRIPTS: z.string().min(1).optional(),
   SPEECH_ENGINE: z.enum(['embedded', 'tone']).default('embedded'),
   ALLOW_PRIVATE_NETWORKS: z.string().default(''),
@@ -99,6 +100,8 @@ export interface Config extends FileConfig {
   secretKey: string | null
   sip: SipConfig
   rtp: { ports: { first: number; last: number } | null; workers: number | null }
+  /** What Opus may spend on encoding, 0–10. */
+  opusComplexity: number
   /** A directory of sandbox scripts beside the bundled ones, absolute, or null. */
   sandboxScripts: string | null
   speechEngine: 'embedded' | 'tone'
@@ -158,6 +161,7 @@ export function readConfig(
     secretKey: data.SAPERLY_SECRET_KEY ?? null,
     sip,
     rtp: { ports: rtp, workers: data.RTP_WORKERS ?? null },
+    opusComplexity: data.OPUS_COMPLEXITY,
     sandboxScripts: data.SANDBOX_SCRIPTS ? resolve(directory, data.SANDBOX_SCRIPTS) : null,
     speechEngine: data.SPEECH_ENGINE,
     allowPrivateNetworks: privateNetworks(data.ALLOW_PRIVATE_NETWORKS),

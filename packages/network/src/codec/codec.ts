@@ -11,6 +11,8 @@ export interface CodecFacts {
   rtpmap: string
   /** Ticks of the RTP timestamp per sample of ours. G.722 has 8000 a second by an old mistake (RFC 3551 4.5.2). */
   ticksPerSample: 1 | 6
+  /** Whether each packet is decoded with a memory of those before it. */
+  remembers: boolean
   /** Payload type that we offer; below 96 it is the static one, which needs no rtpmap. */
   payloadType: number
   /** Parameters that we offer, or null. */
@@ -20,22 +22,23 @@ export interface CodecFacts {
 }
 
 export const CODECS: Readonly<Record<Codec, CodecFacts>> = {
-  PCMU: sampled('PCMU/8000', 0),
-  PCMA: sampled('PCMA/8000', 8),
-  G722: sampled('G722/8000', 9),
+  PCMU: sampled('PCMU/8000', 0, false),
+  PCMA: sampled('PCMA/8000', 8, false),
+  G722: sampled('G722/8000', 9, true),
   opus: {
     // Two channels whatever is sent (RFC 7587 section 7).
     rtpmap: 'opus/48000/2',
     ticksPerSample: 6,
+    remembers: true,
     payloadType: 96,
     fmtp: 'maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1',
     packetTimesMs: [10, 20, 40, 60],
   },
 }
 
-function sampled(rtpmap: string, payloadType: number): CodecFacts {
+function sampled(rtpmap: string, payloadType: number, remembers: boolean): CodecFacts {
   const packetTimesMs = [10, 20, 30, 40, 60]
-  return { rtpmap, ticksPerSample: 1, payloadType, fmtp: null, packetTimesMs }
+  return { rtpmap, ticksPerSample: 1, remembers, payloadType, fmtp: null, packetTimesMs }
 }
 
 /** Samples in, one packet's payload out. Has a state of its own: one for each stream. */
@@ -47,6 +50,8 @@ export interface Encoder {
 
 /** One packet's payload in, its samples out. Has a state of its own: one for each stream. */
 export interface Decoder {
+  /** How many samples the payload will be, told without decoding it; 0 when it isn't one of this codec. */
+  samplesIn(payload: Uint8Array): number
   /** Null for a payload that isn't one of this codec; never throws on what a peer sends. */
   decode(payload: Uint8Array): Int16Array | null
   close(): void
@@ -66,7 +71,11 @@ export function createDecoder(codec: Codec): Decoder {
 }
 
 function lawDecoder(law: Law): Decoder {
-  return { decode: (payload) => decodeG711(law, payload), close: () => {} }
+  return {
+    samplesIn: (payload) => payload.length,
+    decode: (payload) => decodeG711(law, payload),
+    close: () => {},
+  }
 }
 
 /** Half of what Opus can spend: a third less work than all of it, and hard to tell apart at telephone rates. */

@@ -16,6 +16,11 @@ const DECISIONS = [
   0, 35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023,
   1121, 1219, 1339, 1458, 1612, 1765, 1980, 2195, 2557, 2919,
 ]
+/** The interval, 1 to 30, of each multiple of the step / 4096; looking it up takes a third of the time of searching. */
+const INTERVALS = Uint8Array.from({ length: DECISIONS.at(-1)! + 2 }, (_, reach) => {
+  const interval = DECISIONS.findIndex((level, i) => i > 0 && level >= reach)
+  return interval < 0 ? DECISIONS.length : interval
+})
 /** Output levels by code: of all six bits for what is heard, and of the upper four for the predictor. */
 const LEVELS_64 = Int16Array.from([
   -136, -136, -136, -136, -24808, -21904, -19008, -16704, -14984, -13512, -12280, -11192, -10232,
@@ -55,7 +60,8 @@ class LowerBand {
   #pole1 = 0
   #pole2 = 0
   readonly #zeros = new Int32Array(ZEROS)
-  readonly #differences = new Int32Array(ZEROS)
+  /** Twice the last differences, newest first: the filter takes them so. */
+  readonly #doubled = new Int32Array(ZEROS)
 
   /** Takes one sample's upper four bits; both sides do it with every sample. */
   adapt(code: number): void {
@@ -63,7 +69,7 @@ class LowerBand {
     this.#scale(code)
     const partial = saturate(this.#fromZeros + difference)
     this.#adaptPoles(partial)
-    this.#adaptZeros(difference)
+    this.#fromZeros = this.#adaptZeros(difference)
     this.#sample2 = this.#sample1
     this.#sample1 = saturate(this.prediction + difference)
     this.#partial2 = this.#partial1
@@ -92,16 +98,24 @@ class LowerBand {
     this.#pole1 = wanted1 > limit ? limit : wanted1 < -limit ? -limit : wanted1
   }
 
-  #adaptZeros(difference: number): void {
+  /** Moves the zeros by the signs of the last differences, lets the new one in, and gives their next prediction. */
+  #adaptZeros(difference: number): number {
     const zeros = this.#zeros
-    const differences = this.#differences
+    const doubled = this.#doubled
     const weight = difference === 0 ? 0 : 128
-    for (let i = 0; i < ZEROS; i++) {
-      const change = differences[i]! < 0 === difference < 0 ? weight : -weight
-      zeros[i] = saturate(change + ((zeros[i]! * 32_640) >> 15))
+    const negative = difference < 0
+    const newest = saturate(2 * difference)
+    let sum = 0
+    for (let i = ZEROS - 1; i >= 0; i--) {
+      const change = doubled[i]! < 0 === negative ? weight : -weight
+      // Leaks by a 256th, and so stays within 16 bits.
+      const zero = change + ((zeros[i]! * 32_640) >> 15)
+      const sample = i > 0 ? doubled[i - 1]! : newest
+      zeros[i] = zero
+      doubled[i] = sample
+      sum += (zero * sample) >> 15
     }
-    for (let i = ZEROS - 1; i > 0; i--) differences[i] = differences[i - 1]!
-    differences[0] = difference
+    return saturate(sum)
   }
 
   #predict(): void {
@@ -109,11 +123,6 @@ class LowerBand {
       ((this.#pole1 * saturate(2 * this.#sample1)) >> 15) +
         ((this.#pole2 * saturate(2 * this.#sample2)) >> 15),
     )
-    let sum = 0
-    for (let i = 0; i < ZEROS; i++) {
-      sum += (this.#zeros[i]! * saturate(2 * this.#differences[i]!)) >> 15
-    }
-    this.#fromZeros = saturate(sum)
     this.prediction = saturate(fromPoles + this.#fromZeros)
   }
 }
@@ -141,6 +150,10 @@ export class G722Encoder {
 export class G722Decoder {
   readonly #band = new LowerBand()
 
+  samplesIn(payload: Uint8Array): number {
+    return payload.length
+  }
+
   /** One sample of 8 kHz PCM per byte. */
   decode(payload: Uint8Array): Int16Array {
     const pcm = new Int16Array(payload.length)
@@ -157,17 +170,11 @@ export class G722Decoder {
   close(): void {}
 }
 
-/** The six bits of a difference: the first interval whose upper decision level lies above it. */
+/** The six bits of a difference: the first interval whose upper decision level reaches it. */
 function quantise(error: number, step: number): number {
   const magnitude = error < 0 ? -error - 1 : error
-  const reach = (magnitude + 1) << 12
-  let low = 1
-  let high = DECISIONS.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (DECISIONS[middle]! * step >= reach) high = middle
-    else low = middle + 1
-  }
-  if (error >= 0) return 62 - low
-  return low < 3 ? 64 - low : 34 - low
+  const reach = Math.ceil(((magnitude + 1) << 12) / step)
+  const interval = INTERVALS[reach < INTERVALS.length ? reach : INTERVALS.length - 1]!
+  if (error >= 0) return 62 - interval
+  return interval < 3 ? 64 - interval : 34 - interval
 }

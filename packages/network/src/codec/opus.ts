@@ -3,7 +3,7 @@
 // The package's own wrapper keeps views into a memory that moves when it grows, and fails from then on; so its build
 // is used directly, with one set of buffers for all streams of the thread, looked up anew for each packet.
 import { createRequire } from 'node:module'
-import { assert, Fault } from '@saperly/kernel'
+import { assert } from '@saperly/kernel'
 import { SAMPLE_RATE } from '../rtp/frame.ts'
 
 const CHANNELS = 1
@@ -20,8 +20,10 @@ const EXPECTED_LOSS_PERCENT = 5
 const MAX_PAYLOAD_BYTES = 1500
 /** The longest that libopus may give out for one packet: 120 ms at 48 kHz, and the build counts two channels. */
 const MAX_SAMPLES = 2 * 5760
-/** Streams of one thread, about twice what one core carries. Each takes 90 kB. */
-const MAX_STREAMS = 1000
+/** 120 ms, the longest packet of Opus. */
+const MAX_PACKET_SAMPLES = 960
+/** Streams of one thread: both directions of all the legs that it may have. Each takes 90 kB. */
+const MAX_STREAMS = 2400
 
 /** One encoder and one decoder in the memory of the build. Negative results are errors of libopus. */
 interface Handler {
@@ -55,7 +57,7 @@ class Opus {
   }
 
   open(): Handler {
-    if (this.#streams >= MAX_STREAMS) throw new Fault('too many Opus streams', { retryable: true })
+    assert(this.#streams < MAX_STREAMS, 'Opus streams are not given back')
     this.#streams++
     return new this.#build.OpusScriptHandler(SAMPLE_RATE, CHANNELS, APPLICATION_VOIP)
   }
@@ -91,6 +93,23 @@ class Opus {
     }
     return pcm
   }
+}
+
+/** Lengths of a frame in samples, by the lower bits of its configuration: of SILK, of CELT; the hybrid has SILK's first. */
+const SILK_SAMPLES = [80, 160, 320, 480]
+const CELT_SAMPLES = [20, 40, 80, 160]
+
+function frameSamples(first: number): number {
+  const configuration = first >> 3
+  if (configuration >= 16) return CELT_SAMPLES[configuration & 3]!
+  return SILK_SAMPLES[configuration >= 12 ? configuration & 1 : configuration & 3]!
+}
+
+function framesIn(payload: Uint8Array): number {
+  if (payload.length === 0) return 0
+  const code = payload[0]! & 3
+  if (code < 3) return code === 0 ? 1 : 2
+  return (payload[1] ?? 0) & 0x3f
 }
 
 /** Loaded once for the thread. */
@@ -131,6 +150,12 @@ export class OpusEncoder {
 export class OpusDecoder {
   readonly #opus = opus()
   readonly #handler = this.#opus.open()
+
+  /** By the first bytes (RFC 6716 section 3.1). */
+  samplesIn(payload: Uint8Array): number {
+    const samples = framesIn(payload) * frameSamples(payload[0] ?? 0)
+    return samples <= MAX_PACKET_SAMPLES ? samples : 0
+  }
 
   /** Any packet of up to 120 ms, mono or stereo, of any bandwidth; null when it is none. */
   decode(payload: Uint8Array): Int16Array | null {

@@ -20,6 +20,7 @@ export interface HostOptions {
   /** What each engine hears, by name, where legs may name one. */
   hearings?: Readonly<Record<string, Hearing>>
   timeouts: Pick<MediaPlaneOptions, 'firstPacketTimeoutMs' | 'packetTimeoutMs'>
+  opusComplexity?: number | undefined
 }
 
 export interface HostDeps {
@@ -183,6 +184,7 @@ export class MediaHost {
       ports: this.#ports,
       pacer: this.#pacer,
       timeouts: this.#options.timeouts,
+      opusComplexity: this.#options.opusComplexity,
       onEvent: emit,
       onError: (error) => {
         log.error('media.turn_failed', { legId }, error)

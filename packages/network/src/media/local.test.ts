@@ -6,6 +6,7 @@ import { assert, silentLog, SystemClock, systemRandom } from '@saperly/kernel'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readWav } from '../record/wav.ts'
 import { FRAME_SAMPLES } from '../rtp/frame.ts'
+import type { SrtpKeys } from '../rtp/srtp-keys.ts'
 import type { SpeechService } from '../speech/port.ts'
 import type { Talk, TalkOptions } from '../talk/port.ts'
 import { createLocalMediaPlane } from './local.ts'
@@ -95,8 +96,12 @@ class World {
     return found as MediaEvent & { type: T }
   }
 
-  async open(legId: string, recordTo: string | null = null): Promise<number> {
-    this.plane.post({ type: 'open', legId, address: '127.0.0.1', talk, recordTo })
+  async open(
+    legId: string,
+    recordTo: string | null = null,
+    address: string = '127.0.0.1',
+  ): Promise<number> {
+    this.plane.post({ type: 'open', legId, address, talk, recordTo })
     return (await this.event(legId, 'opened')).port
   }
 
@@ -145,6 +150,57 @@ test.each(['PCMU', 'PCMA'] as const)('two legs hear and record each other (%s)',
   expect((left.length / 8) * 1).toBe(closed.recording!.durationMs)
   expect(left.some((sample) => Math.abs(sample + 8031) < 300)).toBe(true)
   expect(right.filter((sample) => sample === 8031).length).toBeGreaterThan(40 * FRAME_SAMPLES)
+})
+
+const keys = (ours: number, theirs: number): SrtpKeys => ({
+  suite: 'AES_CM_128_HMAC_SHA1_32',
+  sendKey: new Uint8Array(30).fill(ours),
+  receiveKey: new Uint8Array(30).fill(theirs),
+  receiveMkiBytes: 0,
+})
+
+/** A loud 500 Hz, since Opus takes out what doesn't move. */
+const loudFrame = (): Int16Array =>
+  Int16Array.from({ length: FRAME_SAMPLES }, (_, i) => (i & 8 ? 6000 : -6000))
+
+test.each<[string, Partial<MediaAgreement>, Partial<MediaAgreement>]>([
+  ['SRTP', { srtp: keys(1, 2) }, { srtp: keys(2, 1) }],
+  ['G.722, unequal packets', { codec: 'G722', ptimeMs: 40 }, { codec: 'G722', ptimeMs: 10 }],
+  [
+    'Opus with SRTP',
+    { codec: 'opus', ptimeMs: 60, srtp: keys(1, 2) },
+    { codec: 'opus', srtp: keys(2, 1) },
+  ],
+  ['two laws', { codec: 'PCMA' }, { codec: 'PCMU' }],
+])('two legs hear each other in other forms too: %s', async (_form, ofA, ofB) => {
+  const world = new World()
+  const [portA, portB] = [await world.open('a'), await world.open('b')]
+  world.connect('a', portB, ofA)
+  world.connect('b', portA, ofB)
+  const [a, b] = world.talks as [FakeTalk, FakeTalk]
+  a.play = loudFrame
+  b.play = loudFrame
+  const loud = ({ heard }: FakeTalk): number =>
+    heard.filter((sample) => Math.abs(sample) > 2000).length
+  await until(() => loud(a) > 40 && loud(b) > 40)
+  await world.close()
+  expect(world.events.filter(({ type }) => type === 'failed')).toEqual([])
+})
+
+test('two legs hear each other over IPv6', async () => {
+  const world = new World()
+  const at = { address: '::1' }
+  const [portA, portB] = [
+    await world.open('a', null, at.address),
+    await world.open('b', null, at.address),
+  ]
+  world.connect('a', portB, { remote: { ...at, port: portB } })
+  world.connect('b', portA, { remote: { ...at, port: portA } })
+  const [a, b] = world.talks as [FakeTalk, FakeTalk]
+  b.plays = 6000
+  await until(() => a.heard.length > 20)
+  expect(b.heard).toEqual([])
+  await world.close()
 })
 
 test('digits arrive once each, and the sender is told', async () => {

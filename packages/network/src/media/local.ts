@@ -27,7 +27,12 @@ export function createLocalMediaPlane(
   const listeners = new LegListeners()
   const { clock, random, log, speech, recognizer, createTalk, udp = systemUdp } = deps
   const host = new MediaHost(
-    { ports: options.ports, recognizer, timeouts: options },
+    {
+      ports: options.ports,
+      recognizer,
+      timeouts: options,
+      opusComplexity: options.opusComplexity,
+    },
     {
       clock,
       random,

@@ -102,6 +102,7 @@ class ThreadedPlane implements MediaPlane {
         recognizer: recognizerOf(options.engine),
         hearings: hearings(options.engine, options.speech),
         timeouts: { firstPacketTimeoutMs, packetTimeoutMs },
+        opusComplexity: options.opusComplexity,
       }
       return {
         data,

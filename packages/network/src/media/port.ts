@@ -8,7 +8,8 @@ import type { TalkCommand, TalkEvent, TalkOptions } from '../talk/port.ts'
 
 /** What two sides agreed on for one leg (or changed by re-INVITE). */
 export interface MediaAgreement {
-  remote: { address: string; port: number }
+  /** `rtcpPort`: where reports go when it isn't the next port. */
+  remote: { address: string; port: number; rtcpPort?: number | null }
   /** What we send, and the RTP payload type that the peer wants for it. */
   codec: Codec
   payloadType: number
@@ -101,4 +102,6 @@ export interface MediaPlaneOptions {
   /** Media timeout, milliseconds: before the first packet, and after it. */
   firstPacketTimeoutMs: number
   packetTimeoutMs: number
+  /** What Opus may spend on encoding, 0–10. Default 5. */
+  opusComplexity?: number
 }

@@ -31,6 +31,7 @@ export interface SessionDeps {
   speech: SpeechService
   createTalk: TalkFactory
   timeouts: Pick<MediaPlaneOptions, 'firstPacketTimeoutMs' | 'packetTimeoutMs'>
+  opusComplexity?: number | undefined
   onEvent: (event: MediaEvent) => void
   /** Something in this leg's turn threw; the leg is not to be used any more. */
   onError: (error: unknown) => void

@@ -51,10 +51,10 @@ function run(
     for (const sent of sender.audio(format, pcm)) {
       const opened = protection.openPacket(protection.sealPacket(sent))
       const packet = opened && parseRtp(opened)
-      const samples = packet && intake.decode(codec, packet.payload)
-      if (!packet || !samples) continue
+      if (!packet) continue
       reception.count(packet, nowMs)
-      jitter.push(intake.inSamples(packet, codec), samples, nowMs)
+      const sound = intake.sound(codec, packet.payload)
+      jitter.push(intake.inSamples(packet, codec), sound, nowMs)
     }
     jitter.take(nowMs)
   }

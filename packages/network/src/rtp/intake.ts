@@ -1,6 +1,9 @@
 // The receiving half of a leg's codecs: which one a packet is of, its samples, and its time on the clock of our frames.
 import { CODECS, createDecoder, type Codec, type Decoder } from '../codec/codec.ts'
+import type { Coded } from './jitter.ts'
 import type { RtpPacket } from './packet.ts'
+
+const NO_SOUND = new Int16Array()
 
 /** Understood whatever was agreed (RFC 3551): some peers answer one law and send the other. */
 const STATIC_CODECS: Readonly<Record<number, Codec | undefined>> = {
@@ -37,11 +40,23 @@ export class Intake {
     return STATIC_CODECS[payloadType] ?? null
   }
 
-  /** The samples of a believed packet, in the order in which packets arrive; null when it has none of its codec. */
-  decode(codec: Codec, payload: Uint8Array): Int16Array | null {
+  /** The sound of a believed packet; empty when it has none of its codec. */
+  sound(codec: Codec, payload: Uint8Array): Int16Array | Coded {
+    const decoder = this.#decoderFor(codec)
+    if (!CODECS[codec].remembers) return decoder.decode(payload) ?? NO_SOUND
+    const length = decoder.samplesIn(payload)
+    // Silence instead of what can't be decoded after all: its time passes all the same.
+    const decode = (): Int16Array => {
+      const pcm = this.#decoders.get(codec)?.decode(payload)
+      return pcm?.length === length ? pcm : new Int16Array(length)
+    }
+    return { length, decode }
+  }
+
+  #decoderFor(codec: Codec): Decoder {
     let decoder = this.#decoders.get(codec)
     if (!decoder) this.#decoders.set(codec, (decoder = createDecoder(codec)))
-    return decoder.decode(payload)
+    return decoder
   }
 
   /** The packet with its timestamp in samples of 8 kHz, modulo 2^32 as before. */

@@ -22,11 +22,19 @@ const WATCH_FRAMES = 50
 const PEAK_DECAY_MS = 0.1
 const FLOOR_DRIFT_MS = 0.02
 
+/** Sound of a codec with a memory: decoded when its turn comes, so that the decoder has its packets in their order. */
+export interface Coded {
+  /** Samples that it will be. */
+  readonly length: number
+  /** The samples, as many as were promised. Called once. */
+  decode(): Int16Array
+}
+
 interface Segment {
   /** Unwrapped timestamp of the first sample. */
   at: number
   sequence: number
-  pcm: Int16Array
+  sound: Int16Array | Coded
   arrivedMs: number
 }
 
@@ -86,15 +94,15 @@ export class JitterBuffer {
     return this.#playAt === null ? 0 : (this.#newest - this.#playAt) / SAMPLES_PER_MS
   }
 
-  /** Takes the samples of one packet that arrived at `nowMs` (monotonic). */
+  /** Takes the sound of one packet that arrived at `nowMs` (monotonic). */
   push(
     packet: { ssrc: number; sequence: number; timestamp: number },
-    pcm: Int16Array,
+    sound: Int16Array | Coded,
     nowMs: number,
   ): void {
-    if (pcm.length === 0) return
+    if (sound.length === 0) return
     const at = this.#follow(packet.ssrc, packet.timestamp)
-    const end = at + pcm.length
+    const end = at + sound.length
     const old = this.#isOld(end)
     if (this.#playAt === null && !old) this.#start(at)
     if (this.#playAt !== null) this.#measure(at, nowMs)
@@ -102,7 +110,7 @@ export class JitterBuffer {
       this.counts.late++
       return
     }
-    if (!this.#insert({ at, sequence: packet.sequence, pcm, arrivedMs: nowMs })) return
+    if (!this.#insert({ at, sequence: packet.sequence, sound, arrivedMs: nowMs })) return
     this.#newest = Math.max(this.#newest, end)
     if (this.depthMs > MAX_DEPTH_MS) this.#jumpTo(this.#newest - this.targetMs * SAMPLES_PER_MS)
     this.#forgetPlayed()
@@ -254,7 +262,7 @@ export class JitterBuffer {
 }
 
 function endOf(segment: Segment): number {
-  return segment.at + segment.pcm.length
+  return segment.at + segment.sound.length
 }
 
 /** Copies the part of `segment` that falls into the frame beginning at `from`, and notes which part that is. */
@@ -264,7 +272,8 @@ function copyOverlap(segment: Segment, from: number, frame: Int16Array, received
   const start = Math.max(segment.at, from + (last?.to ?? 0))
   const end = Math.min(endOf(segment), from + FRAME_SAMPLES)
   if (end <= start) return
-  frame.set(segment.pcm.subarray(start - segment.at, end - segment.at), start - from)
+  if (!(segment.sound instanceof Int16Array)) segment.sound = segment.sound.decode()
+  frame.set(segment.sound.subarray(start - segment.at, end - segment.at), start - from)
   if (last?.to === start - from) last.to = end - from
   else received.push({ from: start - from, to: end - from })
 }

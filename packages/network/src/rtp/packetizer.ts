@@ -16,6 +16,11 @@ export class Packetizer {
   #samples = 0
   #codec: Codec | null = null
   #encoder: Encoder | null = null
+  readonly #opusComplexity: number | undefined
+
+  constructor(opusComplexity?: number) {
+    this.#opusComplexity = opusComplexity
+  }
 
   /** The packets that `frame` (20 ms) completes: none, one or two. */
   add(codec: Codec, ptimeMs: number, frame: Int16Array): Cut[] {
@@ -71,6 +76,6 @@ export class Packetizer {
     this.close()
     this.drop()
     this.#codec = codec
-    return (this.#encoder = createEncoder(codec))
+    return (this.#encoder = createEncoder(codec, this.#opusComplexity))
   }
 }

@@ -28,7 +28,7 @@ const SILENCE = silentFrame()
 export class RtpSender {
   readonly ssrc: number
   readonly #clock: Clock
-  readonly #packetizer = new Packetizer()
+  readonly #packetizer: Packetizer
   #sequence: number
   /** Of the present frame, in ticks of the codec's clock. */
   #timestamp: number
@@ -39,8 +39,9 @@ export class RtpSender {
   #packets = 0
   #octets = 0
 
-  constructor(clock: Clock, random: Random) {
+  constructor(clock: Clock, random: Random, opusComplexity?: number) {
     this.#clock = clock
+    this.#packetizer = new Packetizer(opusComplexity)
     this.ssrc = random.int(1, 0xffffffff)
     this.#sequence = random.int(0, MAX_FIRST_SEQUENCE)
     this.#timestamp = random.int(0, 0xffffffff)

@@ -157,6 +157,41 @@ test.each<[Codec, number]>([
   await stream.close()
 })
 
+test.each<Codec>(['G722', 'opus'])(
+  '%s is decoded in its order, whatever the order of arrival',
+  async (codec) => {
+    const { stream, rtp, heard, turn } = await setUp(agreed(codec))
+    const encoder = createEncoder(codec)
+    const { ticksPerSample, payloadType } = CODECS[codec]
+    const packets = Array.from({ length: 100 }, (_, sequence) => {
+      const payload = encoder.encode(tone(sequence))
+      const timestamp = sequence * FRAME_SAMPLES * ticksPerSample
+      return writeRtp({ payloadType, marker: false, sequence, ssrc: 9, timestamp, payload })
+    })
+    encoder.close()
+    for (let frame = 0; frame < 100; frame++) {
+      // Pairs change places.
+      if (frame > 4) rtp.send(packets[frame ^ 1]!, stream.port, HOST)
+      else rtp.send(packets[frame]!, stream.port, HOST)
+      await turn(null)
+    }
+    // Over pieces of 20 ms, since what is late moves the phase.
+    const shares = heard.slice(10, 90).map((frame) => share([...frame]))
+    expect(shares.filter((part) => part > 0.95).length).toBeGreaterThan(75)
+    await stream.close()
+  },
+)
+
+test('reports go where the peer wants them', async () => {
+  const remote = { address: HOST, port: 5998, rtcpPort: PEER_PORT + 1 }
+  const { got, turn, stream } = await setUp(agreed('PCMU', { remote }))
+  for (let frame = 0; frame < 130; frame++) await turn(null)
+  expect(got.rtcp.map((data) => parseRtcp(data)!.map(({ type }) => type))).toEqual([
+    ['report', 'description'],
+  ])
+  await stream.close()
+})
+
 test('payload types: ours, those of the peer, and the static ones', async () => {
   const accepts = [{ codec: 'opus' as const, payloadType: 96 }]
   const { stream, rtp, clock } = await setUp(agreed('opus', { payloadType: 120, accepts }))

@@ -24,7 +24,7 @@ const COMFORT_NOISE = 13
 
 /** What both sides agreed on, for one stream. */
 export interface StreamAgreement extends SendFormat, ReceiveFormat {
-  remote: Address
+  remote: Address & { rtcpPort?: number | null }
   /** Payload types by which telephone events may come. */
   dtmfAccepts: readonly number[]
   /** Null: plain RTP. With keys, nothing that isn't secured by them is believed. */
@@ -40,6 +40,8 @@ export interface StreamDeps {
   /** Null: any free pair of the system. */
   ports: PortPool | null
   onDigit: (digit: string) => void
+  /** What Opus may spend, 0–10; a default when it is left out. */
+  opusComplexity?: number | undefined
 }
 
 export class RtpStream {
@@ -66,7 +68,7 @@ export class RtpStream {
   private constructor(deps: StreamDeps) {
     this.#clock = deps.clock
     this.#onDigit = deps.onDigit
-    this.#sender = new RtpSender(deps.clock, deps.random)
+    this.#sender = new RtpSender(deps.clock, deps.random, deps.opusComplexity)
     this.#cname = randomHex(deps.random, 8)
   }
 
@@ -208,8 +210,7 @@ export class RtpStream {
     this.#reception.count(packet, nowMs)
     // What a held peer sends anyway must not wait here for the end of the hold.
     if (!this.#agreement!.receives) return
-    const pcm = this.#intake.decode(codec, packet.payload)
-    if (pcm) this.#jitter.push(packet, pcm, nowMs)
+    this.#jitter.push(packet, this.#intake.sound(codec, packet.payload), nowMs)
   }
 
   /** Reports count as a sign of life, and are answered with the time since. Only the peer's host is believed. */
@@ -235,7 +236,10 @@ export class RtpStream {
   #report(more: readonly RtcpPacket[]): void {
     this.#framesToReport = RTCP_FRAMES
     const { address, port } = this.#source!.target
-    if (port === 0 || port === 0xffff) return
+    const { remote } = this.#agreement!
+    // Where the peer says, unless it turned out to be elsewhere; then beside the port that was learned.
+    const toPort = (port === remote.port && remote.rtcpPort) || port + 1
+    if (port === 0 || toPort > 0xffff) return
     const { ssrc } = this.#sender
     const sender = this.#sender.packets > 0 ? this.#sender.info() : null
     if (sender) this.#peerReports.sent(middleOfNtp(sender), this.#clock.monotonicMs())
@@ -245,7 +249,7 @@ export class RtpStream {
       ...more,
     ]
     const report = this.#protection.sealReport(writeRtcp(packets))
-    this.#pair!.rtcp.send(report, port + 1, address)
+    this.#pair!.rtcp.send(report, toPort, address)
   }
 
   #blocks(): ReportBlock[] {

@@ -269,7 +269,7 @@ describe('oddities', () => {
     const answered = side('off').answer(
       body(
         'm=audio 20000 RTP/AVPF 0 0 8',
-        'c=IN IP6 2001:db8::7',
+        'c=IN IP6 2001:DB8:0:0::0007',
         'c=IN IP4 192.0.2.99',
         'a=rtcp:20009 IN IP6 2001:db8::7',
         'a=ptime:30',
@@ -282,7 +282,7 @@ describe('oddities', () => {
       ok: true,
       value: {
         agreement: {
-          remote: { address: '2001:db8::7', port: 20_000 },
+          remote: { address: '2001:db8::7', port: 20_000, rtcpPort: 20_009 },
           codec: 'PCMU',
           ptimeMs: 30,
           direction: 'recvonly',

@@ -94,6 +94,7 @@ describe('Negotiation', () => {
     ['no_audio', body('c=IN IP4 192.0.2.7', 'm=audio 0 RTP/AVP 0')],
     ['no_audio', body('c=IN IP4 192.0.2.7', 'm=audio 9 RTP/SAVP 0')],
     ['no_address', body('m=audio 9 RTP/AVP 0')],
+    ['no_address', body('c=IN IP4 192.0.2.700', 'm=audio 9 RTP/AVP 0')],
     ['no_common_codec', body('c=IN IP4 192.0.2.7', 'm=audio 9 RTP/AVP 18')],
     ['too_large', 'v=0\r\n'.repeat(9000)],
   ])('refuses: %s', (failure, text) => {

@@ -145,7 +145,7 @@ export class Negotiation {
     const clockRate = SAMPLE_RATE * CODECS[codec].ticksPerSample
     const event = peer.events.find((known) => known.clockRate === clockRate) ?? peer.events[0]
     return {
-      remote: { address: peer.address, port: peer.port },
+      remote: { address: peer.address, port: peer.port, rtcpPort: peer.rtcpPort },
       codec,
       payloadType,
       accepts: this.#formats,

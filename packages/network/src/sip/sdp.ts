@@ -1,4 +1,5 @@
 // Reading a session description: audio only, bounded, tolerant of what real equipment sends (RFC 8866, RFC 3264).
+import { SocketAddress, isIP } from 'node:net'
 import { fail, ok } from '@saperly/kernel'
 import type { Result } from '@saperly/kernel'
 import { CODECS } from '../codec/codec.ts'
@@ -43,6 +44,8 @@ export interface EventFormat {
 export interface Description {
   address: string
   port: number
+  /** Where reports go when it isn't the next port (RFC 3605); an address beside it is ignored. */
+  rtcpPort: number | null
   /** As the peer means it: `sendonly` when it only sends. Old-style hold (0.0.0.0) is `sendonly`. */
   direction: Direction
   /** In the peer's order of preference. */
@@ -67,6 +70,7 @@ const MAX_CRYPTO_LINES = 16
 interface Section {
   line: MediaLine
   address: string | null
+  rtcpPort: number | null
   direction: Direction | null
   rtpmaps: Map<number, string>
   ptimeMs: number | null
@@ -97,6 +101,7 @@ function emptySection(line: MediaLine): Section {
   return {
     line,
     address: null,
+    rtcpPort: null,
     direction: null,
     rtpmaps: new Map(),
     ptimeMs: null,
@@ -119,7 +124,7 @@ function parseMedia(value: string): MediaLine | null {
 /** The first of duplicate lines counts. */
 function readLine(line: string, section: Section): void {
   if (line.startsWith('c=')) {
-    section.address ??= /^c=IN +IP[46] +([0-9A-Fa-f.:]{2,45})(?:\/|\s|$)/.exec(line)?.[1] ?? null
+    section.address ??= readAddress(line)
   } else if (/^a=(?:sendrecv|sendonly|recvonly|inactive)\s*$/.test(line)) {
     section.direction ??= line.slice(2).trim() as Direction
   } else if (line.startsWith('a=rtpmap:')) {
@@ -132,10 +137,20 @@ function readLine(line: string, section: Section): void {
     section.ptimeMs ??= readPacketTime(line.slice(8))
   } else if (line.startsWith('a=maxptime:')) {
     section.maxptimeMs ??= readPacketTime(line.slice(11))
+  } else if (line.startsWith('a=rtcp:')) {
+    const port = Number(/^a=rtcp: *(\d{1,5})(?: |$)/.exec(line)?.[1] ?? 0)
+    if (port > 0 && port < 65_536) section.rtcpPort ??= port
   } else if (line.startsWith('a=crypto:') && section.crypto.length < MAX_CRYPTO_LINES) {
     const crypto = parseCrypto(line)
     if (crypto) section.crypto.push(crypto)
   }
+}
+
+/** The literal address of a connection line, written as sockets write it; names are not looked up. */
+function readAddress(line: string): string | null {
+  const address = /^c=IN +IP[46] +([0-9A-Fa-f.:]{2,45})(?:\/|\s|$)/.exec(line)?.[1] ?? ''
+  if (isIP(address) !== 6) return isIP(address) === 4 ? address : null
+  return new SocketAddress({ address, family: 'ipv6' }).address
 }
 
 function readPacketTime(text: string): number | null {
@@ -161,6 +176,7 @@ function describe(
   return ok({
     address,
     port: audio.line.port,
+    rtcpPort: audio.rtcpPort,
     direction: oldHold ? (direction === 'inactive' ? 'inactive' : 'sendonly') : direction,
     codecs,
     events,
