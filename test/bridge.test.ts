@@ -357,6 +357,9 @@ describe('money in a bridge, in quick motion', () => {
     'one that can not grow ends the bridge inside what is held',
     { timeout: 60_000 },
     async () => {
+      // Enough for one slice of each leg, and not for another of the target's.
+      const left = (await api.get('/usage')).body.balanceCents
+      if (left < 400) await topUp(world, 400 - left)
       const balance = (await api.get('/usage')).body.balanceCents
       expect(balance).toBeLessThan(600)
       const { callId, transferred } = await bridge(TARGET, 600)
