@@ -221,6 +221,29 @@ describe('with phones', () => {
     await brain.close()
   })
 
+  test('somebody who called us is bridged like somebody whom we called', async () => {
+    const line = await api.line()
+    const brain = await SocketBrain.connect(world.url, line, () => [{ type: 'wait_for_user' }])
+    const request = { from: PEER, toNumberId: line.numberId, script: 'no-transfer' }
+    const { body: received } = await api.post('/sandbox/calls', request)
+    const callId: string = received.id
+    await world.until('the answer', async () => brain.of('inbound_call').length > 0)
+    const transferred = await api.post(`/calls/${callId}/transfer`, { to: '+15555550110' })
+    expect(transferred).toMatchObject({ status: 200 })
+    await world.until('the bridge', async () =>
+      (await transfersOf(api, callId)).some(({ state }) => state === 'completed'),
+    )
+    const { body: call } = await api.post(`/calls/${callId}/end`)
+    expect(call).toMatchObject({
+      direction: 'inbound',
+      status: 'completed',
+      hangupCause: 'api_end',
+    })
+    const kinds = (await postingsOf(api, callId)).map(([type]) => type)
+    expect(kinds).toEqual(['reserve', 'reserve', 'settle', 'settle'])
+    await brain.close()
+  })
+
   test('a peer that hangs up while the target rings leaves no call and no hold', async () => {
     const line = await api.line()
     const callId = await connect(world, line, PEER)
@@ -334,6 +357,9 @@ describe('money in a bridge, in quick motion', () => {
     'one that can not grow ends the bridge inside what is held',
     { timeout: 60_000 },
     async () => {
+      // Enough for one slice of each leg, and not for another of the target's.
+      const left = (await api.get('/usage')).body.balanceCents
+      if (left < 400) await topUp(world, 400 - left)
       const balance = (await api.get('/usage')).body.balanceCents
       expect(balance).toBeLessThan(600)
       const { callId, transferred } = await bridge(TARGET, 600)

@@ -2,7 +2,7 @@
 import { seededRandom, SimClock } from '@saperly/kernel'
 import { expect, test } from 'vitest'
 import { createDecoder, createEncoder, CODECS, type Codec } from '../codec/codec.ts'
-import { FRAME_SAMPLES } from './frame.ts'
+import { FRAME_SAMPLES, LATE_FRAME } from './frame.ts'
 import { parseRtp, writeRtp } from './packet.ts'
 import { PLAIN, protectionFor } from './protection.ts'
 import { parseRtcp, writeRtcp } from './rtcp.ts'
@@ -102,6 +102,28 @@ test.each<[Codec, number, number]>([
   expect(pcm).toHaveLength(count * ptimeMs * 8)
   expect(share(pcm.slice(1600))).toBeGreaterThan(0.97)
 })
+
+test.each([20, 40])(
+  'a late frame is a gap in time, not in what is said (%i ms)',
+  async (ptimeMs) => {
+    const { got, turn } = await setUp(agreed('PCMU', { ptimeMs }))
+    let said = 0
+    for (let turns = 0; turns < 25; turns++) {
+      await turn(turns === 9 || turns === 10 ? LATE_FRAME : tone(said++))
+    }
+    const packets = got.rtp.map((data) => parseRtp(data)!)
+    const gaps = packets.slice(1).map(({ timestamp }, i) => timestamp - packets[i]!.timestamp)
+    expect(gaps.filter((gap) => gap !== ptimeMs * 8)).toEqual([ptimeMs * 8 + 2 * FRAME_SAMPLES])
+    packets.forEach(({ sequence }, i) => {
+      expect((sequence - packets[0]!.sequence) & 0xffff).toBe(i)
+    })
+    const decoder = createDecoder('PCMU')
+    const pcm = packets.flatMap(({ payload }) => [...decoder.decode(payload)!])
+    decoder.close()
+    expect(pcm.length).toBeGreaterThanOrEqual(22 * FRAME_SAMPLES)
+    expect(share(pcm)).toBeGreaterThan(0.99)
+  },
+)
 
 test('a digit between two long packets lets the waiting sound go first, and says its length by its own clock', async () => {
   const { got, stream, turn } = await setUp(
