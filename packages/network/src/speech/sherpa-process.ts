@@ -92,7 +92,7 @@ function start(model: SherpaModel, on: { log: Log; module: string; onReady: () =
     else if (message.type === 'ready') on.onReady()
     else writeMessage(on.log, message)
   })
-  // A thread that ends takes no process along by itself.
+  // Not left to the end of the channel, which comes with the thread's, but to no known time.
   const kill = (): void => void child.kill('SIGKILL')
   process.once('exit', kill)
   child.once('exit', () => {
