@@ -1,7 +1,9 @@
 // Calls in one media worker: CPU and pacing, beside rtpengine relaying the same streams and a bare echo of their packets.
-import { fork } from 'node:child_process'
+import { fork, spawnSync } from 'node:child_process'
 import { setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CODECS } from '../packages/network/dist/codec/codec.js'
+import { KEY_BYTES } from '../packages/network/dist/rtp/srtp-keys.js'
 import { percentile, table } from './measure.mjs'
 import { canCapture, capture, lateness, transit } from './media/arrivals.mjs'
 import { haveRtpengine, startRtpengine } from './media/rtpengine.mjs'
@@ -11,33 +13,55 @@ const MEASURE_MS = 8000
 const PACKETS_PER_SEC = 50
 /** Ahead of what else the machine does, where that is allowed: it stands in for an idle one. */
 const PRIORITY = -15
-
-const PLAIN = {
-  codec: 'PCMU',
-  payloadType: 0,
-  dtmfPayloadType: 101,
-  direction: 'sendrecv',
-}
+const REALTIME_PRIORITY = '10'
+let realtime = false
 
 /** Names of rows, and how many calls each is run with. */
 const ROWS = [
   ['echo', 600],
-  ['rtpengine', 300],
   ['rtpengine', 600],
+  ['rtpengine both ways', 300],
   ['plain', 300],
   ['plain', 600],
-  ['plain', 900],
+  ['srtp', 300],
   ['resampling', 300],
+  ['srtp resampling', 300],
+  ['opus', 80],
 ]
 
+/** What a row's name asks for. */
+function agreementOf(name, port) {
+  const codec = name.includes('opus') ? 'opus' : 'PCMU'
+  const { payloadType } = CODECS[codec]
+  const key = Buffer.alloc(KEY_BYTES, 7)
+  const suite = 'AES_CM_128_HMAC_SHA1_80'
+  return {
+    remote: { address: '127.0.0.1', port },
+    codec,
+    payloadType,
+    accepts: [{ codec, payloadType }],
+    dtmfPayloadType: 101,
+    dtmfClockRate: 8000,
+    dtmfAccepts: [101],
+    ptimeMs: 20,
+    srtp: name.includes('srtp')
+      ? { suite, sendKey: key, receiveKey: key, receiveMkiBytes: 0 }
+      : null,
+    direction: 'sendrecv',
+  }
+}
+
+/** `realtime` runs everything under SCHED_FIFO; other arguments are rows, as `name:calls`. */
 export default async function media(args) {
+  realtime = args[0] === 'realtime'
+  if (realtime) args.shift()
   const rows =
     args.length > 0
       ? args.map((arg) => arg.split(':')).map(([name, calls]) => [name, Number(calls)])
       : ROWS
   const measured = []
   for (const [name, calls] of rows) {
-    if (name === 'rtpengine' && !haveRtpengine()) continue
+    if (name.startsWith('rtpengine') && !haveRtpengine()) continue
     measured.push(await measure(name, calls))
     console.log(JSON.stringify(measured.at(-1)))
   }
@@ -45,7 +69,11 @@ export default async function media(args) {
 }
 
 function child(file) {
-  const process = fork(new URL(`./media/${file}`, import.meta.url), { stdio: 'inherit' })
+  const process = fork(new URL(`./media/${file}`, import.meta.url), {
+    stdio: 'inherit',
+    // Keys are bytes.
+    serialization: 'advanced',
+  })
   first(process.pid)
   return {
     pid: process.pid,
@@ -69,6 +97,7 @@ function child(file) {
 }
 
 function first(pid) {
+  if (realtime) return spawnSync('chrt', ['-f', '-a', '-p', REALTIME_PRIORITY, String(pid)])
   try {
     setPriority(pid, PRIORITY)
   } catch {
@@ -76,11 +105,11 @@ function first(pid) {
   }
 }
 
-async function subject(name, calls, port) {
-  if (name === 'rtpengine') {
+async function subject(name, calls, port, agreement) {
+  if (name.startsWith('rtpengine')) {
     const engine = await startRtpengine()
     first(engine.pid)
-    const ports = await engine.open(calls, port)
+    const ports = await engine.open(calls, port, name.endsWith('both ways'))
     return {
       ports,
       measure: async () => ({ cpuMs: await engine.cpuMs(), load: null }),
@@ -88,8 +117,7 @@ async function subject(name, calls, port) {
     }
   }
   const one = child(name === 'echo' ? 'echo.mjs' : 'subject.mjs')
-  const agreement = { ...PLAIN, remote: { address: '127.0.0.1', port } }
-  const resampling = name === 'resampling'
+  const resampling = name.includes('resampling')
   const { ports } = await one.ask(
     { type: 'open', legs: calls, port, agreement, resampling },
     'opened',
@@ -100,8 +128,9 @@ async function subject(name, calls, port) {
 async function measure(name, calls) {
   const peer = child('peer.mjs')
   const { port } = await peer.ask({ type: 'bind' }, 'bound')
-  const one = await subject(name, calls, port)
-  void peer.ask({ type: 'start', ports: one.ports }, 'started')
+  const agreement = agreementOf(name, port)
+  const one = await subject(name, calls, port, agreement)
+  void peer.ask({ type: 'start', ports: one.ports, agreement }, 'started')
   await sleep(WARM_MS)
   const tap = canCapture() ? await capture(port) : null
   const [before, countBefore] = [await one.measure(), await peer.ask({ type: 'count' }, 'counted')]
@@ -112,10 +141,10 @@ async function measure(name, calls) {
   const packets = tap ? await tap.stop() : []
   await peer.stop()
   await one.stop()
-  const relays = name === 'rtpengine' || name === 'echo'
+  const relays = name.startsWith('rtpengine') || name === 'echo'
   const times = relays ? transit(packets) : lateness(packets)
   const core = (after.cpuMs - before.cpuMs) / 1000 / seconds
-  const expected = calls * PACKETS_PER_SEC * seconds
+  const expected = one.ports.length * PACKETS_PER_SEC * seconds
   return {
     what: name,
     calls,

@@ -26,6 +26,8 @@ function sdpOf(answer) {
   return answer.slice(found.index + found[0].length).slice(0, Number(found[1]))
 }
 
+const portIn = (text) => Number(/m=audio (\d+)/.exec(text)[1])
+
 const sdp = (port) =>
   [
     'v=0',
@@ -38,7 +40,10 @@ const sdp = (port) =>
     '',
   ].join('\r\n')
 
-/** Starts it with one worker thread; `open` gives the ports that lead to `port`. */
+/**
+ * Starts it with one worker thread; `open` gives the ports that lead to `port`: the callers' side of each call, or with
+ * `bothWays` the callees' too.
+ */
 export async function startRtpengine() {
   const folder = await mkdtemp(join(tmpdir(), 'saperly-rtpengine-'))
   const ngPort = await freePort()
@@ -78,14 +83,15 @@ export async function startRtpengine() {
   }
   await ask({ command: 'ping' })
   return {
-    open: async (calls, port) => {
+    open: async (calls, port, bothWays) => {
       const ports = []
       for (let i = 0; i < calls; i++) {
         const call = { 'call-id': `call${i}`, 'from-tag': 'a', sdp: sdp(port), ICE: 'remove' }
-        await ask({ ...call, command: 'offer' })
+        const offered = sdpOf(await ask({ ...call, command: 'offer' }))
         const answered = sdpOf(await ask({ ...call, command: 'answer', 'to-tag': 'b' }))
         // What the caller is told: it sends there, and it comes out at the callee.
-        ports.push(Number(/m=audio (\d+)/.exec(answered)[1]))
+        ports.push(portIn(answered))
+        if (bothWays) ports.push(portIn(offered))
       }
       return ports
     },

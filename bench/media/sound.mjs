@@ -1,11 +1,12 @@
-// What the far side says: a vowel-like sound in u-law for half of the time, near silence for the other.
-import { encodeG711 } from '../../packages/network/dist/codec/g711.js'
+// What the far side says: a vowel-like sound for half of the time, near silence for the other.
+import { createEncoder } from '../../packages/network/dist/codec/codec.js'
 
 const FRAME_SAMPLES = 160
 const RATE = 8000
 
 /** `frames` payloads of 20 ms: the first half voice, the rest a whisper of noise. */
-export function vowel(frames) {
+export function vowel(frames, codec) {
+  const encoder = createEncoder(codec)
   return Array.from({ length: frames }, (_, frame) => {
     const loud = frame < frames / 2
     const pcm = Int16Array.from({ length: FRAME_SAMPLES }, (_, i) => {
@@ -20,6 +21,6 @@ export function vowel(frames) {
       }
       return Math.round(3500 * sample)
     })
-    return encodeG711('PCMU', pcm)
+    return Buffer.from(encoder.encode(pcm))
   })
 }

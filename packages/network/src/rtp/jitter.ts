@@ -56,6 +56,7 @@ export interface JitterCounts {
   resets: number
 }
 
+const WHOLE: readonly Span[] = [{ from: 0, to: FRAME_SAMPLES }]
 const SILENCE: Taken = { kind: 'silence', ...NOTHING, heldMs: 0 }
 
 export class JitterBuffer {
@@ -121,14 +122,7 @@ export class JitterBuffer {
     if (this.#playAt === null) return SILENCE
     this.#shortenPause()
     const from = this.#playAt
-    const frame = silentFrame()
-    const received: Span[] = []
-    let arrivedMs = Infinity
-    for (const segment of this.#segments) {
-      if (segment.at >= from + FRAME_SAMPLES) break
-      copyOverlap(segment, from, frame, received)
-      arrivedMs = Math.min(arrivedMs, segment.arrivedMs)
-    }
+    const { frame, received, arrivedMs } = this.#gather(from)
     if (received.length === 0) return this.#miss()
     this.#playAt = from + FRAME_SAMPLES
     this.#forgetPlayed()
@@ -150,6 +144,24 @@ export class JitterBuffer {
     const tooFull = this.#tooFull
     this.#tooFull = false
     return tooFull
+  }
+
+  /** What there is of the 20 ms that begin at `from`. */
+  #gather(from: number): { frame: Int16Array; received: readonly Span[]; arrivedMs: number } {
+    const [first] = this.#segments
+    // A packet of just this frame, which most are, need not be copied.
+    if (first?.at === from && first.pcm.length === FRAME_SAMPLES) {
+      return { frame: first.pcm, received: WHOLE, arrivedMs: first.arrivedMs }
+    }
+    const frame = silentFrame()
+    const received: Span[] = []
+    let arrivedMs = Infinity
+    for (const segment of this.#segments) {
+      if (segment.at >= from + FRAME_SAMPLES) break
+      copyOverlap(segment, from, frame, received)
+      arrivedMs = Math.min(arrivedMs, segment.arrivedMs)
+    }
+    return { frame, received, arrivedMs }
   }
 
   /** Unwraps the timestamp; a new source or a large jump empties the buffer. */
