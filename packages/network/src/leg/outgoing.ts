@@ -115,6 +115,7 @@ export class OutgoingLeg implements Leg {
         if (this.#attempt?.call === call) this.#onEvent(event)
       },
     )
+    this.#parts.signalling.follow(this.#dial.callId, call.callId)
     this.#attempt = { route, call, negotiation }
   }
 

@@ -23,11 +23,11 @@ export interface MachineParts {
 
 /** How often each finding was right on the training half of the synthesised corpus, in steps of 0.05. */
 const CONFIDENCE: Readonly<Record<Exclude<Finding, 'limit'>, number>> = {
-  short: 0.9,
-  long: 0.85,
-  silent: 0.6,
+  short: 0.75,
+  long: 0.9,
+  silent: 0.9,
   unclear: 0.5,
-  unbeeped: 0.5,
+  unbeeped: 0.45,
   beep: 0.99,
 }
 

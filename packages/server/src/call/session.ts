@@ -172,8 +172,7 @@ export class Session {
       case 'accepted':
         return this.#accepted.resolve()
       case 'ringing':
-        await this.#move('ring', {}, 'ringing', { sipCode: event.sipCode })
-        return
+        return void (await this.#move('ring', {}, 'ringing', { sipCode: event.sipCode }))
       case 'answered':
         return this.#onAnswered(event)
       case 'dialog':
@@ -381,8 +380,7 @@ export class Session {
         hasTranscript: this.#log.turns > 0,
       }),
     )
-    const { store } = this.#deps
-    const final = row ?? (await store.tables.calls.get(this.#tenant, this.#call.id))
+    const final = row ?? (await this.#deps.store.tables.calls.get(this.#tenant, this.#call.id))
     assert(final?.state === 'ended', 'a finished call is final')
     this.#call = final
     this.#conversation?.ended({
