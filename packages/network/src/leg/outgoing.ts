@@ -115,7 +115,8 @@ export class OutgoingLeg implements Leg {
         if (this.#attempt?.call === call) this.#onEvent(event)
       },
     )
-    this.#parts.signalling.follow(this.#dial.callId, call.callId)
+    // A target's signalling belongs to the call that is transferred.
+    this.#parts.signalling.follow(this.#dial.beside ?? this.#dial.callId, call.callId)
     this.#attempt = { route, call, negotiation }
   }
 
