@@ -46,6 +46,10 @@ export class ScriptedNetwork implements Network {
     return []
   }
 
+  trace(): Promise<[]> {
+    return Promise.resolve([])
+  }
+
   post(command: NetworkCommand): void {
     this.commands.push(command)
     queueMicrotask(() => this.#follow(command))

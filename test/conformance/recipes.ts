@@ -195,6 +195,11 @@ export const own: { [Name in EndpointName]?: Partial<Record<FailureTag, Recipe>>
   sendDtmf: { CallNotActive: whenCallsSay('sendDtmf', say.CallNotActive) },
   // The call is there, but nothing was recorded.
   getRecording: { NotFound: altered((sample) => sample) },
+  // And nothing of its signalling is kept.
+  getCallSip: {
+    NotFound: altered((sample) => sample),
+    ValidationError: withQuery('format=svg'),
+  },
   provisionNumber: {
     NoNumbersAvailable: withBody({ country: 'GB' }),
     PriceChanged: whenInventorySays(

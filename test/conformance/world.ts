@@ -166,6 +166,7 @@ export const samples: Record<EndpointName, (things: Things) => Sample> = {
   listCalls: () => ({ line: 'GET /calls' }),
   getTranscript: ({ call }) => ({ line: `GET /calls/${call}/transcript` }),
   getRecording: ({ call }) => ({ line: `GET /calls/${call}/recording` }),
+  getCallSip: ({ call }) => ({ line: `GET /calls/${call}/sip` }),
   listCallEvents: ({ call }) => ({ line: `GET /calls/${call}/events` }),
   listNumbers: () => ({ line: 'GET /numbers' }),
   getNumber: ({ number }) => ({ line: `GET /numbers/${number}` }),

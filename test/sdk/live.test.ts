@@ -86,6 +86,10 @@ test('a whole call: a brain that streams, live events, transcript, recording, bi
     'RIFF',
   ])
 
+  expect(await saperly.calls.sip(call.id)).toContain('INVITE sip:')
+  const capture = Buffer.from(await saperly.calls.sipCapture(call.id))
+  expect([capture.readUInt32LE(0), capture.includes('INVITE sip:')]).toEqual([0xa1b2c3d4, true])
+
   const spoken = saperly.calls.speak(call.id, { text: 'Too late.' })
   await expect(spoken).rejects.toBeInstanceOf(CallNotActive)
   await expect(spoken).rejects.toMatchObject({ status: 409, callStatus: 'completed' })

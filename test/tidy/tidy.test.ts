@@ -92,7 +92,9 @@ const ALLOWED_FOLDERS: Record<string, string[]> = {
     'outbound',
     'webhook',
     'ledger',
+    'trace',
   ],
+  trace: [],
   network: [],
 }
 

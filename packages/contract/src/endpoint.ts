@@ -16,6 +16,8 @@ export type Success =
   | { kind: 'page'; status: 200; schema: z.ZodType; stream: boolean }
   | { kind: 'redirect'; status: 302 }
   | { kind: 'text'; status: 200; contentType: string }
+  /** Bytes of one of several types, as the request asks. */
+  | { kind: 'file'; status: 200; contentTypes: readonly string[] }
 
 export function json<const Status extends 200 | 201, S extends z.ZodType>(
   status: Status,
@@ -40,6 +42,15 @@ export function redirect() {
 
 export function text(contentType: string) {
   return { kind: 'text', status: 200, contentType } as const
+}
+
+export function file(...contentTypes: readonly string[]) {
+  return { kind: 'file', status: 200, contentTypes } as const
+}
+
+export interface FileBody {
+  contentType: string
+  body: string | Uint8Array
 }
 
 export interface Page<T> {
@@ -213,7 +224,9 @@ export type SuccessOf<E extends Endpoint> = E['success'] extends infer S
       ? Page<OutputOf<T>> | (Live extends true ? { stream: AsyncIterable<OutputOf<T>> } : never)
       : S extends { kind: 'redirect' }
         ? { location: string }
-        : string
+        : S extends { kind: 'file' }
+          ? FileBody
+          : string
   : never
 
 /** What a handler is given: everything is validated. */

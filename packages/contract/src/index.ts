@@ -3,6 +3,7 @@ export type {
   Access,
   BodyOf,
   Endpoint,
+  FileBody,
   ErrorsOf,
   Handler,
   Handlers,
@@ -14,7 +15,16 @@ export type {
   Success,
   SuccessOf,
 } from './endpoint.ts'
-export { endpoint, json, page, redirect, resources, stream, withoutSecrets } from './endpoint.ts'
+export {
+  endpoint,
+  file,
+  json,
+  page,
+  redirect,
+  resources,
+  stream,
+  withoutSecrets,
+} from './endpoint.ts'
 export * from './directive.ts'
 export { docs } from './docs/page.ts'
 export type { DocsInfo } from './docs/chapters.ts'

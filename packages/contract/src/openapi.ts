@@ -168,6 +168,13 @@ function success(endpoint: Endpoint, schemas: Schemas): JsonObject {
       return answer(kind.status, 'It is at the address named.', {
         headers: { location: header('location') },
       })
+    case 'file':
+      return answer(kind.status, 'As asked for.', {
+        content: Object.assign(
+          {},
+          ...kind.contentTypes.map((type) => content({ type: 'string' }, type.replace(/;.*/, ''))),
+        ),
+      })
     case 'text':
       return answer(kind.status, 'As text.', {
         content: content({ type: 'string' }, kind.contentType.replace(/;.*/, '')),

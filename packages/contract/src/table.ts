@@ -17,6 +17,7 @@ export const endpoints = {
   getTranscript: calls.getTranscript,
   getRecording: calls.getRecording,
   listCallEvents: calls.listCallEvents,
+  getCallSip: calls.getCallSip,
   listNumbers: numbers.listNumbers,
   getNumber: numbers.getNumber,
   provisionNumber: numbers.provisionNumber,

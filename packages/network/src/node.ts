@@ -15,6 +15,7 @@ import type {
   Network,
   NetworkCommand,
   NetworkEvent,
+  TracedMessage,
   TrunkState,
   Voice,
 } from './port.ts'
@@ -26,6 +27,7 @@ import type { Dns } from './sip/dns.ts'
 import { udpHop } from './sip/hop.ts'
 import type { Hearing } from './speech/port.ts'
 import type { SipTimers } from './sip/machine.ts'
+import { SignallingRecorder } from './sip/recorder.ts'
 import { Resolver } from './sip/resolver.ts'
 import type { TlsServerSettings } from './sip/tls.ts'
 import { openTransports } from './sip/transports.ts'
@@ -113,6 +115,7 @@ class SipNode implements NetworkNode {
   readonly #options: NodeOptions
   readonly #ua: UserAgent
   readonly #trunks: Trunks
+  readonly #signalling: SignallingRecorder
   readonly #parts: LegParts
   readonly #legs = new Map<string, Leg>()
   readonly #listeners: ((event: NetworkEvent) => void)[] = []
@@ -123,6 +126,7 @@ class SipNode implements NetworkNode {
     const { clock, random, log, media: plane } = options
     this.#options = options
     this.recognizer = options.recognizer
+    this.#signalling = new SignallingRecorder(clock)
     const resolver = new Resolver({
       dns: options.dns ?? openDns(clock),
       clock,
@@ -131,7 +135,7 @@ class SipNode implements NetworkNode {
       families: familiesOf(options.sip.address),
     })
     this.#ua = new UserAgent({
-      transport,
+      transport: this.#signalling.over(transport),
       resolver,
       clock,
       random,
@@ -157,6 +161,7 @@ class SipNode implements NetworkNode {
       ua: this.#ua,
       media: { bind: options.sip.address, advertised: ours },
       emit: (event) => this.#emit(event),
+      signalling: this.#signalling,
       transferUri: (to, environment, trunk) => this.#transferUri(to, environment, trunk),
       takesRefer: (trunk) => this.#trunks.named(trunk)?.refer ?? true,
       targetWays: (target, environment, trunk) => this.#targetWays(target, environment, trunk),
@@ -199,6 +204,10 @@ class SipNode implements NetworkNode {
   recognizerOf(engine: string | null): 'phrases' | 'free' {
     if (engine === null) return this.recognizer
     return this.#options.hearings?.[engine]?.recognizer ?? 'free'
+  }
+
+  async trace(callId: string): Promise<readonly TracedMessage[]> {
+    return this.#signalling.trace(callId)
   }
 
   subscribe(listener: (event: NetworkEvent) => void): void {

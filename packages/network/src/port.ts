@@ -143,6 +143,18 @@ export interface TrunkState {
   waiting: number
 }
 
+/** One SIP message of a call as it crossed the wire, with its secrets masked. */
+export interface TracedMessage {
+  at: number
+  direction: 'sent' | 'received'
+  protocol: 'UDP' | 'TCP' | 'TLS'
+  /** Our address and the peer's, `host:port`. */
+  ours: string
+  theirs: string
+  /** One character a byte (latin1). */
+  text: string
+}
+
 /** One machine of the phone network. */
 export interface Network {
   /** Never blocks. Commands for a call that has ended are ignored. */
@@ -158,6 +170,8 @@ export interface Network {
   readonly trunks: readonly TrunkState[]
   /** What a call would be heard with that names this engine; null stands for none. */
   recognizerOf(engine: string | null): 'phrases' | 'free'
+  /** The signalling of a call, live or ended a while ago, oldest first; empty when nothing is known of it. */
+  trace(callId: string): Promise<readonly TracedMessage[]>
   /** Ends every leg and gives back every port, socket, timer and thread. */
   close(): Promise<void>
 }

@@ -150,7 +150,7 @@ function operations(contract, schemas, endpoints) {
 
 /** A page's answer is one of its items. */
 function answerOf(schemas, { success }, used) {
-  if (success.kind === 'redirect') return 'undefined'
+  if (success.kind === 'redirect' || success.kind === 'file') return 'undefined'
   const schema = schemas.of(success.schema)
   const named = schema.items ?? schema
   if (named.$ref) used.add(typeOf(named))

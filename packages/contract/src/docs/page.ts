@@ -135,6 +135,8 @@ function answer({ success }: Endpoint, schemas: Schemas): Html {
         >${success.stream ? html`, or live as <code>text/event-stream</code>` : null}`
     case 'redirect':
       return html`<code>302</code> to the address in <code>Location</code>`
+    case 'file':
+      return html`<code>200</code> <code>${success.contentTypes.join(', ')}</code>`
     case 'text':
       return html`<code>200</code> <code>${success.contentType}</code>`
   }

@@ -1,5 +1,5 @@
 // Calls: placing, steering and reading them.
-import { endpoint, json, page, redirect, stream } from '../endpoint.ts'
+import { endpoint, file, json, page, redirect, stream } from '../endpoint.ts'
 import { CallEvent } from '../shapes/call-event.ts'
 import {
   Call,
@@ -10,7 +10,7 @@ import {
   speakBody,
   transferCallBody,
 } from '../shapes/call.ts'
-import { listCallsQuery, listQuery } from '../shapes/query.ts'
+import { callSipQuery, listCallsQuery, listQuery } from '../shapes/query.ts'
 
 export const placeCall = endpoint({
   name: 'placeCall',
@@ -156,4 +156,18 @@ export const listCallEvents = endpoint({
   query: listQuery,
   success: stream(CallEvent),
   errors: ['CallNotFound'],
+})
+
+export const getCallSip = endpoint({
+  name: 'getCallSip',
+  resource: 'Calls',
+  method: 'GET',
+  path: '/calls/:id/sip',
+  summary: 'Read the signalling of a call',
+  description:
+    'The SIP messages of the call as a ladder and in full, or as a capture file with `format=pcap`, for support. Passwords, digests, SRTP keys and pressed digits are masked. Live, and for 30 days after the end; `NotFound` when nothing is kept.',
+  scope: 'calls:control',
+  query: callSipQuery,
+  success: file('text/plain; charset=utf-8', 'application/vnd.tcpdump.pcap'),
+  errors: ['CallNotFound', 'NotFound'],
 })

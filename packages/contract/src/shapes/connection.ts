@@ -149,7 +149,9 @@ const settings = {
     'By the peer’s own time zone. Absent: at any hour.',
   ),
   stt: maybe(sttInput),
-  machinePolicy: maybe(z.enum(machinePolicies)).describe('Default `ignore`.'),
+  machinePolicy: maybe(z.enum(machinePolicies)).describe(
+    'What an answering machine means to an outbound call. `ignore` (default): the brain is told, and the disclosure is spoken again after the beep. `hangup`: the call ends as `machine`. `wait_for_beep`: speech waits until a person is known, or for the beep, and is then spoken from its beginning, behind the disclosure.',
+  ),
   turnTimeoutSec: maybe(z.number().min(1).max(120)).describe('Default 20.'),
   manualWebhookUrl: maybe(httpUrl),
   smsAutoReply: maybe(z.boolean()).describe('Default false.'),

@@ -84,3 +84,7 @@ export const quoteQuery = z.object({
 })
 
 export const voicesQuery = z.object({ language: languageTag.optional() })
+
+export const callSipQuery = z.object({
+  format: z.enum(['text', 'pcap']).optional().describe('Default `text`.'),
+})

@@ -39,6 +39,8 @@ export class IncomingLeg implements Leg {
   }
 
   start(): void {
+    const { signalling } = this.#parts
+    signalling.follow(this.#route.callId, this.#call.request.headers.get('call-id')!)
     this.#call.listen((event) => this.#onEvent(event))
     // Carriers give up quickly on a callee that doesn't ring.
     this.#call.ring()

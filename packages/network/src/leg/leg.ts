@@ -2,6 +2,7 @@
 import type { Clock, Log, Random } from '@saperly/kernel'
 import type { MediaPlane } from '../media/port.ts'
 import type { Environment, NetworkCause, NetworkCommand, NetworkEvent } from '../port.ts'
+import type { SignallingRecorder } from '../sip/recorder.ts'
 import type { UserAgent } from '../sip/user-agent.ts'
 import type { TalkCommand } from '../talk/port.ts'
 import { LegMedia } from './media.ts'
@@ -29,6 +30,8 @@ export interface LegParts {
   /** Where media is bound, and what the peer is told (the same, unless there is a NAT). */
   media: { bind: string; advertised: string }
   emit: (event: NetworkEvent) => void
+  /** Is told which dialogs are a call's. */
+  signalling: Pick<SignallingRecorder, 'follow'>
   /** SIP URI that a transfer target stands for; null when it isn't allowed there. */
   transferUri: (to: string, environment: Environment, trunk: string | null) => string | null
   /** Whether calls over that trunk are transferred by REFER. */

@@ -118,6 +118,8 @@ export class OutgoingLeg implements Leg {
         if (this.#attempt?.call === call) this.#onEvent(event)
       },
     )
+    // A target's signalling belongs to the call that is transferred.
+    this.#parts.signalling.follow(this.#dial.beside ?? this.#dial.callId, call.callId)
     this.#attempt = { route, call, negotiation }
   }
 

@@ -147,7 +147,7 @@ it('every state has a cell for every finding, and only a beep or the limit ends 
 })
 
 describe('with real voices, through G.711', () => {
-  /** What is told of these pieces: texts, pauses in milliseconds, and a beep; `over`: what we say meanwhile. */
+  /** What is told of these pieces: texts, pauses in milliseconds, and `BEEP`; `over`: what we say meanwhile. */
   async function judge(pieces: readonly (string | number)[], over: string | null = null) {
     const mouth = new FliteMouth(await FliteProgram.load())
     const ours = over === null ? new Int16Array(0) : mouth.render(over, 'slt').pcm

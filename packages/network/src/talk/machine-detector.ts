@@ -23,11 +23,11 @@ export interface MachineParts {
 
 /** How often each finding was right on the training half of the synthesised corpus, in steps of 0.05. */
 const CONFIDENCE: Readonly<Record<Exclude<Finding, 'limit'>, number>> = {
-  short: 0.9,
-  long: 0.85,
-  silent: 0.6,
+  short: 0.75,
+  long: 0.9,
+  silent: 0.9,
   unclear: 0.5,
-  unbeeped: 0.5,
+  unbeeped: 0.45,
   beep: 0.99,
 }
 
@@ -71,7 +71,7 @@ export class MachineDetector {
     if (this.over) return null
     const beep = this.#beeps.observe(frame)
     const voice = voiced && !this.#beeps.sounding
-    const echo = this.#echo.isEcho(frame, voice)
+    const echo = this.#echo.isEcho(frame, voice && this.#greetingMatters)
     this.#greeting.observe(voice && !echo, lateMs)
     for (const finding of this.#findings(beep !== null)) {
       const told = this.#step(finding)
@@ -83,13 +83,20 @@ export class MachineDetector {
   *#findings(beep: boolean): Iterable<Finding> {
     const { nowMs, stretch, ended, silenceMs } = this.#greeting
     const tuning = this.#tuning
-    if (beep && (this.#state !== 'human' || nowMs <= tuning.beepAfterHumanMs)) yield 'beep'
+    const watchMs = this.#state === 'human' ? tuning.beepAfterHumanMs : tuning.watchMs
+    if (beep) yield 'beep'
     if (!stretch && nowMs >= tuning.silentAfterMs) yield 'silent'
     if (this.#isLong()) yield 'long'
     if (stretch && ended) yield 'short'
     if (ended && silenceMs >= tuning.unbeepedMs) yield 'unbeeped'
     if (nowMs >= tuning.decideByMs) yield 'unclear'
-    if (nowMs >= tuning.watchMs) yield 'limit'
+    if (nowMs >= watchMs) yield 'limit'
+  }
+
+  /** What is said can still change the verdict. */
+  get #greetingMatters(): boolean {
+    const { reviseAfterMs, reviseUntilMs } = this.#tuning
+    return this.#state !== 'human' || this.#greeting.nowMs <= reviseUntilMs + reviseAfterMs
   }
 
   #isLong(): boolean {

@@ -21,7 +21,7 @@ export interface MachineTuning {
   readonly decideByMs: number
   /** After a machine's greeting, so much silence without a beep: perhaps a person with a long greeting. */
   readonly unbeepedMs: number
-  /** A beep that comes after the verdict `human` counts up to here; any beep up to the second, when watching ends. */
+  /** When watching ends: after the verdict `human`, and after any other. */
   readonly beepAfterHumanMs: number
   readonly watchMs: number
 }

@@ -40,6 +40,7 @@ import type {
 } from './bodies.ts'
 import type {
   CheckConsentQuery,
+  GetCallSipQuery,
   GetQuoteQuery,
   GetUsageQuery,
   ListAuditEventsQuery,
@@ -105,6 +106,11 @@ export interface Operations {
     body: undefined
     query: ListCallEventsQuery
     answer: CallEvent
+  }
+  getCallSip: {
+    body: undefined
+    query: GetCallSipQuery
+    answer: undefined
   }
   listNumbers: {
     body: undefined
@@ -316,6 +322,7 @@ export const routes = {
   getTranscript: { method: 'GET', path: '/calls/:id/transcript' },
   getRecording: { method: 'GET', path: '/calls/:id/recording' },
   listCallEvents: { method: 'GET', path: '/calls/:id/events' },
+  getCallSip: { method: 'GET', path: '/calls/:id/sip' },
   listNumbers: { method: 'GET', path: '/numbers' },
   getNumber: { method: 'GET', path: '/numbers/:id' },
   provisionNumber: { method: 'POST', path: '/numbers' },

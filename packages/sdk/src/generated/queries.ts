@@ -19,6 +19,11 @@ export interface ListCallEventsQuery {
   cursor?: string | undefined
 }
 
+export interface GetCallSipQuery {
+  /** Default `text`. */
+  format?: 'text' | 'pcap' | undefined
+}
+
 export interface ListNumbersQuery {
   /** How many at most. Default 100. */
   limit?: number | undefined

@@ -85,6 +85,24 @@ export class Calls {
     outgoing.headers['accept'] = 'audio/wav, application/json'
     return this.#transport.send(outgoing, options, asItComes)
   }
+
+  /**
+   * The SIP messages of the call, for support: a ladder and every message in full, secrets masked.
+   * @throws NotFound when nothing is kept (any more)
+   */
+  sip(id: string, options: RequestOptions = {}): Promise<string> {
+    const outgoing = this.#transport.outgoing('getCallSip', { id })
+    outgoing.headers['accept'] = 'text/plain, application/json'
+    return this.#transport.send(outgoing, options, (response) => response.text())
+  }
+
+  /** The same as a capture file, which Wireshark reads. */
+  async sipCapture(id: string, options: RequestOptions = {}): Promise<Uint8Array> {
+    const outgoing = this.#transport.outgoing('getCallSip', { id, query: { format: 'pcap' } })
+    outgoing.headers['accept'] = 'application/vnd.tcpdump.pcap, application/json'
+    const read = (response: Response): Promise<ArrayBuffer> => response.arrayBuffer()
+    return new Uint8Array(await this.#transport.send(outgoing, options, read))
+  }
 }
 
 /** What only test keys can do. */

@@ -1,5 +1,12 @@
 // From a handler's result to bytes: status, headers and body of an answer, and of every refusal.
-import { statusOf, retryAfterOf, type Endpoint, type Failure, type Page } from '@saperly/contract'
+import {
+  statusOf,
+  retryAfterOf,
+  type Endpoint,
+  type Failure,
+  type FileBody,
+  type Page,
+} from '@saperly/contract'
 import { assert } from '@saperly/kernel'
 import type { FastifyReply } from 'fastify'
 
@@ -10,7 +17,7 @@ export interface Answer {
   status: number
   contentType: string
   headers: Readonly<Record<string, string>>
-  body: string
+  body: string | Uint8Array
 }
 
 /** Body and headers of what a handler answered when all went well. Streams are sent elsewhere. */
@@ -29,6 +36,10 @@ export function answerOf(endpoint: Endpoint, value: unknown, urls: NextUrl): Ans
       const { location } = value as { location: string }
       return { ...plain(302), headers: { location, 'cache-control': 'no-store' }, body: '' }
     }
+    case 'file': {
+      const { contentType, body } = value as FileBody
+      return { ...plain(200), contentType, headers: { 'cache-control': 'no-store' }, body }
+    }
     case 'text':
       return { ...plain(200), contentType: success.contentType, body: value as string }
   }
@@ -45,7 +56,7 @@ function plain(status: number): Answer {
 export function refusalOf(
   failure: Failure,
   more: { tooLarge?: boolean; retryAfterSec?: number | null } = {},
-): Answer {
+): Answer & { body: string } {
   const retryAfterSec = retryAfterOf(failure, more.retryAfterSec ?? undefined)
   return {
     status: statusOf(failure, more.tooLarge ? 'too_large' : undefined),

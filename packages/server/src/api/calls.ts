@@ -3,6 +3,8 @@ import { failure } from '@saperly/contract'
 import type { CallEvent } from '@saperly/contract'
 import { fail, ok } from '@saperly/kernel'
 import type { EventRow } from '../store/port.ts'
+import { ladderOf } from '../trace/ladder.ts'
+import { pcapOf } from '../trace/pcap.ts'
 import { seeCall } from './access.ts'
 import type { HandlersFor } from './context.ts'
 import type { ApiDeps } from './deps.ts'
@@ -21,6 +23,7 @@ type CallRoutes =
   | 'getTranscript'
   | 'getRecording'
   | 'listCallEvents'
+  | 'getCallSip'
 
 export function callHandlers(deps: ApiDeps): HandlersFor<CallRoutes> {
   const { calls, store } = deps
@@ -103,6 +106,16 @@ export function callHandlers(deps: ApiDeps): HandlersFor<CallRoutes> {
       if (call.value.recordingPath === null)
         return fail(failure('NotFound', { path: context.path }))
       return ok({ location: recordingUrl(deps, call.value) })
+    },
+
+    getCallSip: async ({ params, query, context }) => {
+      const call = await seeCall(tables, context, params.id)
+      if (!call.ok) return call
+      const messages = await calls.signalling(call.value)
+      if (messages.length === 0) return fail(failure('NotFound', { path: context.path }))
+      return query.format === 'pcap'
+        ? ok({ contentType: 'application/vnd.tcpdump.pcap', body: pcapOf(messages) })
+        : ok({ contentType: 'text/plain; charset=utf-8', body: ladderOf(call.value, messages) })
     },
 
     listCallEvents: async ({ params, query, context }) => {

@@ -4,7 +4,7 @@
 // again. A record that names a call is never freed: a call was made under it, and a retry is told of that call.
 import { createHash } from 'node:crypto'
 import { failure, type Failure, type FailureTag } from '@saperly/contract'
-import type { Clock } from '@saperly/kernel'
+import { assert, type Clock } from '@saperly/kernel'
 import type { IdempotencyBegin, KeyRow, Store } from '../store/port.ts'
 import { JSON_TYPE, refusalOf, type Answer } from './answer.ts'
 
@@ -116,7 +116,7 @@ export class Idempotency {
     if (outcome.failure === null || request.keeps(outcome.failure._tag)) {
       await this.#store.tables.idempotency.complete(record.keyId, record.key, {
         status: answer.status,
-        body: request.redact(answer.body),
+        body: request.redact(textOf(answer)),
         at: this.#clock.now(),
       })
     } else {
@@ -133,6 +133,12 @@ export class Idempotency {
       await idempotency.free(record.keyId, record.key)
     })
   }
+}
+
+/** Only reading answers with bytes, and reading is never replayed. */
+function textOf({ body }: Answer): string {
+  assert(typeof body === 'string', 'an answer that is kept is text')
+  return body
 }
 
 function replay(done: { status: number; body: string }): Answer {

@@ -28,6 +28,10 @@ export class ScriptedCalls implements Calls {
     this.#ids = parts.ids
   }
 
+  signalling(): ReturnType<Calls['signalling']> {
+    return Promise.resolve([])
+  }
+
   async place(request: PlaceRequest): ReturnType<Calls['place']> {
     this.placed.push(request)
     const { key, fromNumberId: numberId, idempotencyKey } = request

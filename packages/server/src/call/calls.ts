@@ -1,7 +1,7 @@
 // All calls of this process: opens a session for each, and brings to it what the API and the network have to say.
 import { failure, type FailureOf } from '@saperly/contract'
 import { deferred, fail, ok, type Deferred, type Result, type Timer } from '@saperly/kernel'
-import type { NetworkEvent } from '@saperly/network'
+import type { NetworkEvent, TracedMessage } from '@saperly/network'
 import { disclosureOf } from '../consent/disclosure.ts'
 import type { CallRow, EventRow, Tenant } from '../store/port.ts'
 import { type Answer, answer, type Incoming } from './answer.ts'
@@ -125,6 +125,12 @@ export class CallRegistry implements Calls {
 
   follow(callId: string, afterId: string | null, signal: AbortSignal): AsyncIterable<EventRow> {
     return this.#deps.timeline.follow(callId, afterId, signal)
+  }
+
+  signalling(call: CallRow): Promise<readonly TracedMessage[]> {
+    const { network, store, clock } = this.#deps
+    if (call.state !== 'ended') return network.trace(call.id)
+    return store.tables.signalling.get(call.id, clock.now())
   }
 
   // --- sessions ---------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ export async function finish(
     rateCentsPerMin: call.rateCentsPerMin,
   })
   const at = deps.clock.now()
+  const messages = await deps.network.trace(call.id)
   const row = await deps.store.transaction(async (tables) => {
     const bill = await settle(tables, call.id, CALL_HOLD, outcome.costCents, at)
     const { bridge } = call
@@ -51,6 +52,7 @@ export async function finish(
       endedAt: at,
     })
     if (!final) return null
+    if (messages.length > 0) await tables.signalling.keep(call.id, messages, at)
     await tell(deps, tables, final, target ? [bill, target] : [bill])
     return final
   })

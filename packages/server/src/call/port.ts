@@ -1,6 +1,7 @@
 // What the API may do with calls. Implemented by the files beside this one; place.ts is the one to read first.
 import type { FailureOf } from '@saperly/contract'
 import type { Result } from '@saperly/kernel'
+import type { TracedMessage } from '@saperly/network'
 import type { CallRow, EventRow, KeyRow, Tenant } from '../store/port.ts'
 
 export interface PlaceRequest {
@@ -85,6 +86,8 @@ export interface Calls {
   >
   /** Events after `afterId` (null: from the start), then live ones, until `ended` or until `signal` aborts. */
   follow(callId: string, afterId: string | null, signal: AbortSignal): AsyncIterable<EventRow>
+  /** The call's SIP messages, oldest first, secrets masked; empty when none are kept (any more). */
+  signalling(call: CallRow): Promise<readonly TracedMessage[]>
   /** Refuses new calls from now on; live ones go on. */
   drain(): void
   /** Calls that live in this process. */

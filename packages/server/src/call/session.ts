@@ -385,8 +385,7 @@ export class Session {
         hasTranscript: this.#log.turns > 0,
       }),
     )
-    const { store } = this.#deps
-    const final = row ?? (await store.tables.calls.get(this.#tenant, this.#call.id))
+    const final = row ?? (await this.#deps.store.tables.calls.get(this.#tenant, this.#call.id))
     assert(final?.state === 'ended', 'a finished call is final')
     this.#call = final
     this.#conversation?.ended({

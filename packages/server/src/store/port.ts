@@ -3,7 +3,7 @@
 // Rules of the port: every row belongs to a tenant (workspace + environment), and a read with another tenant finds
 // nothing. Instants are epoch milliseconds. Money is integer cents. Whatever must be true together is written in one
 // `transaction`. Lists are newest first.
-import type { Environment } from '@saperly/network'
+import type { Environment, TracedMessage } from '@saperly/network'
 import type {
   AuditRow,
   CallFilter,
@@ -226,6 +226,12 @@ export interface Tables {
   transcripts: {
     append(row: TurnRow): Promise<void>
     list(callId: string): Promise<TurnRow[]>
+  }
+  signalling: {
+    /** Keeps the signalling of an ended call; a second time changes nothing. Others' that are too old go with it. */
+    keep(callId: string, messages: readonly TracedMessage[], at: number): Promise<void>
+    /** Empty when there is none, or when it is too old. */
+    get(callId: string, at: number): Promise<readonly TracedMessage[]>
   }
   webhooks: {
     insert(row: WebhookRow): Promise<void>

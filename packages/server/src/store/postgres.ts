@@ -14,6 +14,7 @@ import { numbers } from './numbers.ts'
 import { outbox } from './outbox.ts'
 import type { Store, Tables } from './port.ts'
 import type { Sql } from './sql.ts'
+import { signalling } from './signalling.ts'
 import { transcripts } from './transcripts.ts'
 import { webhooks } from './webhooks.ts'
 import { workspaces } from './workspaces.ts'
@@ -54,6 +55,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     calls: calls(sql),
     events: events(sql),
     transcripts: transcripts(sql),
+    signalling: signalling(sql),
     webhooks: webhooks(sql),
     outbox: outbox(sql),
     idempotency: idempotency(sql),

@@ -1,6 +1,7 @@
 // Rows in and rows out, aggregate by aggregate, and that no other tenant finds them.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { CallFilter, Tables, Tenant } from './port.ts'
+import { SIGNALLING_KEPT_MS } from './signalling.ts'
 import { type TestServer, type TestStore, serversUnderTest, startTestServer } from './testing.ts'
 import {
   NOW,
@@ -276,5 +277,23 @@ describe.each(serversUnderTest)('records on $name', ({ binDir }) => {
     await expect(
       tables.events.append({ id: 'evt_x', callId: 'none', type: 'turn', at: NOW, data: {} }),
     ).rejects.toThrow('a call that exists')
+  })
+
+  it('keep signalling once, byte for byte, and forget it after its time', async () => {
+    await tables.calls.insert(callRow())
+    await tables.calls.insert({ ...callRow(), id: 'call_b' })
+    const ends = { protocol: 'UDP', ours: '192.0.2.1:5060', theirs: '192.0.2.2:5060' } as const
+    const text = `BYE sip:a@b SIP/2.0\r\n\0${String.fromCodePoint(0xe9, 0xff)}`
+    const messages = [{ at: NOW, direction: 'sent', ...ends, text }] as const
+    await tables.signalling.keep('call_a', messages, NOW)
+    await tables.signalling.keep('call_a', [], NOW + 1)
+    expect(await tables.signalling.get('call_a', NOW + SIGNALLING_KEPT_MS)).toEqual(messages)
+    expect(await tables.signalling.get('call_a', NOW + SIGNALLING_KEPT_MS + 1)).toEqual([])
+    expect(await tables.signalling.get('call_b', NOW)).toEqual([])
+    // What is too old goes when something new comes, and what is too long is cut at a message.
+    const long = Array.from({ length: 30 }, () => ({ ...messages[0], text: 'x'.repeat(60_000) }))
+    await tables.signalling.keep('call_b', long, NOW + SIGNALLING_KEPT_MS + 1)
+    expect(await tables.signalling.get('call_a', NOW)).toEqual([])
+    expect(await tables.signalling.get('call_b', NOW)).toHaveLength(16)
   })
 })
