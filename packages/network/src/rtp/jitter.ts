@@ -150,8 +150,8 @@ export class JitterBuffer {
   #gather(from: number): { frame: Int16Array; received: readonly Span[]; arrivedMs: number } {
     const [first] = this.#segments
     // A packet of just this frame, which most are, need not be copied.
-    if (first?.at === from && first.pcm.length === FRAME_SAMPLES) {
-      return { frame: first.pcm, received: WHOLE, arrivedMs: first.arrivedMs }
+    if (first?.at === from && first.sound.length === FRAME_SAMPLES) {
+      return { frame: samplesOf(first), received: WHOLE, arrivedMs: first.arrivedMs }
     }
     const frame = silentFrame()
     const received: Span[] = []
@@ -277,6 +277,12 @@ function endOf(segment: Segment): number {
   return segment.at + segment.sound.length
 }
 
+/** The samples of a segment, decoded when they are first asked for. */
+function samplesOf(segment: Segment): Int16Array {
+  if (!(segment.sound instanceof Int16Array)) segment.sound = segment.sound.decode()
+  return segment.sound
+}
+
 /** Copies the part of `segment` that falls into the frame beginning at `from`, and notes which part that is. */
 function copyOverlap(segment: Segment, from: number, frame: Int16Array, received: Span[]): void {
   const last = received.at(-1)
@@ -284,8 +290,7 @@ function copyOverlap(segment: Segment, from: number, frame: Int16Array, received
   const start = Math.max(segment.at, from + (last?.to ?? 0))
   const end = Math.min(endOf(segment), from + FRAME_SAMPLES)
   if (end <= start) return
-  if (!(segment.sound instanceof Int16Array)) segment.sound = segment.sound.decode()
-  frame.set(segment.sound.subarray(start - segment.at, end - segment.at), start - from)
+  frame.set(samplesOf(segment).subarray(start - segment.at, end - segment.at), start - from)
   if (last?.to === start - from) last.to = end - from
   else received.push({ from: start - from, to: end - from })
 }
