@@ -7,6 +7,7 @@ import { audit } from '../consent/trail.ts'
 import type { BridgeRecord, CallRow, LedgerRefusal, Tables } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { firstSliceCents, watchFunds } from './funds.ts'
+import { extendHold } from './hold.ts'
 import type { CallPlan } from './plan.ts'
 import { type CallLog, persist } from './timeline.ts'
 
@@ -148,15 +149,8 @@ export class Bridge {
     watchFunds(bridge, {
       talkedMs: () => this.targetMs ?? 0,
       after: this.#hooks.after,
-      extend: async (amountCents) => {
-        const { store, clock, committed } = this.#deps
-        const extended = await persist(this.#deps, () =>
-          store.tables.ledger.extend(id, amountCents, clock.now(), bridge.hold),
-        )
-        if (extended.ok) this.#log.audit('ledger.extend', { amountCents })
-        committed()
-        return extended.ok
-      },
+      extend: (cents) =>
+        extendHold(this.#deps, this.#log, { callId: id, cents, hold: bridge.hold }),
       // Nobody is there to be told: the agent's part is over.
       warn: (secondsLeft) => this.#log.event('funds_low', { secondsLeft }),
       cut: this.#hooks.cut,

@@ -6,18 +6,18 @@ import { failure, type FailureOf, type HangupCause } from '@saperly/contract'
 import { assert, deferred, ok, type Result, type Scope, withScope } from '@saperly/kernel'
 import type { NetworkEvent } from '@saperly/network'
 import type { Brain } from '../brain/port.ts'
-import { revokeConsent } from '../consent/consent.ts'
-import { optOut } from '../consent/opt-out.ts'
 import type { CallPatch, CallRow, Tenant } from '../store/port.ts'
 import { Conversation } from './conversation.ts'
 import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
 import type { Spoken } from './heard.ts'
 import { watchFunds } from './funds.ts'
+import { extendHold } from './hold.ts'
 import type { CallEvent } from './machine.ts'
 import type { CallPlan } from './plan.ts'
 import { type CallLog, persist, type TimelineType } from './timeline.ts'
 import { Steps } from './steps.ts'
+import { stopCalling } from './stop-calling.ts'
 import { Transfers } from './transfers.ts'
 import { transition } from './transition.ts'
 
@@ -294,7 +294,7 @@ export class Session {
         transfer: (target) =>
           void this.#steps.add(() => this.#transfers.beginUnasked(this.#tenant, target)),
         disclosed: (text, heard) => this.#log.audit('disclosure.spoken', { text, heard }),
-        optOut: (how) => this.#optOut(how),
+        optOut: (how) => stopCalling(this.#deps, this.#call, how),
       },
     })
     this.#conversation.open()
@@ -322,21 +322,6 @@ export class Session {
     )
   }
 
-  async #optOut(how: { text: string } | { digit: string }): Promise<void> {
-    const { store, ids, clock, committed } = this.#deps
-    const peerNumber = this.#call.direction === 'outbound' ? this.#call.to : this.#call.from
-    const source = 'digit' in how ? 'digit' : 'speech'
-    const at = clock.now()
-    const peer = { tenant: this.#tenant, peerNumber, actor: 'peer' as const, at }
-    await persist(this.#deps, () =>
-      store.transaction(async (tables) => {
-        await revokeConsent(tables, ids, { ...peer, numberId: this.#call.numberId, optOut: false })
-        await optOut(tables, ids, { ...peer, source })
-      }),
-    )
-    committed()
-  }
-
   // --- money ------------------------------------------------------------------------------------------------------
 
   #talkedMs(): number | null {
@@ -345,18 +330,10 @@ export class Session {
   }
 
   #watchFunds(): void {
-    const { store, clock, committed } = this.#deps
     watchFunds(this.#call, {
       talkedMs: () => this.#talkedMs() ?? 0,
       after: (delayMs, step) => this.#steps.after(delayMs, step),
-      extend: async (cents) => {
-        const extended = await persist(this.#deps, () =>
-          store.tables.ledger.extend(this.#call.id, cents, clock.now()),
-        )
-        if (extended.ok) this.#log.audit('ledger.extend', { amountCents: cents })
-        committed()
-        return extended.ok
-      },
+      extend: (cents) => extendHold(this.#deps, this.#log, { callId: this.#call.id, cents }),
       warn: (secondsLeft) => {
         this.#log.event('funds_low', { secondsLeft })
         this.#conversation?.warnOfFunds(secondsLeft)
