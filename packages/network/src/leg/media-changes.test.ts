@@ -2,10 +2,12 @@
 import { seededRandom } from '@saperly/kernel'
 import { describe, expect, it } from 'vitest'
 import type { CallEvent } from '../sip/call-event.ts'
+import { composeResponse } from '../sip/compose.ts'
 import type { IncomingCall } from '../sip/incoming-call.ts'
+import { parseMessage, serialise } from '../sip/message.ts'
 import { Negotiation } from '../sip/negotiation.ts'
 import type { Codec } from '../sip/sdp.ts'
-import { CARRIER_A, PHONE, TALK, answerTo, last, trunk, world } from '../testing-node.ts'
+import { CARRIER_A, CARRIER_B, PHONE, TALK, answerTo, last, trunk, world } from '../testing-node.ts'
 import type { World } from '../testing-node.ts'
 
 /** What the media of `call_1` was told after it was opened: connections and digits. */
@@ -86,6 +88,41 @@ describe('before the answer', () => {
     await w.clock.advance(100)
     expect(told(w)).toEqual(['21000 PCMU sendrecv'])
     call.hangUp()
+    await w.finish()
+  })
+})
+
+describe('a carrier that says 302', () => {
+  /** Carrier A sends every call on to the same number at carrier B. */
+  async function redirected(followRedirects: number, redirectHosts: readonly string[]) {
+    const w = await world([
+      trunk('a', CARRIER_A, { prefixes: ['+1'], followRedirects, redirectHosts }),
+    ])
+    const transport = w.open(CARRIER_A)
+    transport.receive((data, from) => {
+      const message = parseMessage(data)
+      if (!message.ok || message.value.kind !== 'request' || message.value.method === 'ACK') return
+      const fields = [['contact', `<sip:+15555550123@127.0.0.1:${CARRIER_B.port}>`]] as const
+      const moved = composeResponse(message.value, 302, { toTag: 'a', fields })
+      transport.send(serialise(moved), from, () => {})
+    })
+    w.agent(CARRIER_B, (call) => call.answer(answerTo(call, w.clock)))
+    w.dial({ environment: 'live' })
+    await w.clock.advance(500)
+    return w
+  }
+
+  it('is followed where its trunk lets us', async () => {
+    const w = await redirected(1, ['127.0.0.1'])
+    expect(w.types()).toEqual(['accepted', 'answered'])
+    expect(told(w)).toEqual(['20000 PCMA sendrecv'])
+    w.node.post({ type: 'hangUp', callId: 'call_1' })
+    await w.finish()
+  })
+
+  it('has refused the call where its trunk doesn’t', async () => {
+    const w = await redirected(0, ['127.0.0.1'])
+    expect(w.events).toMatchObject([{ type: 'ended', cause: 'carrier_refused', sipCode: 302 }])
     await w.finish()
   })
 })
