@@ -142,6 +142,10 @@ describe('with phones', () => {
       { to: TARGET, state: 'accepted', reason: null, sipCode: null },
       { to: TARGET, state: 'completed', reason: null, sipCode: 200 },
     ])
+    // Its signalling has both dialogs: ours with the peer, and the one that the network began.
+    const { body: ladder } = await api.get(`/calls/${callId}/sip`)
+    expect(new Set((ladder as string).match(/^Call-ID: \S+$/gm)).size).toBe(2)
+    expect(ladder).toMatch(/us REFER \(\d\) -+> peer 1 UDP/)
     const told = brain.events.map(({ type }) => type)
     expect(told.at(-1)).toBe('call_ended')
     expect(told).not.toContain('transfer_failed')

@@ -179,7 +179,7 @@ export interface CreateConnectionBody {
       }
     | null
     | undefined
-  /** Default `ignore`. */
+  /** What an answering machine means to an outbound call. `ignore` (default): the brain is told, and the disclosure is spoken again after the beep. `hangup`: the call ends as `machine`. `wait_for_beep`: speech waits until a person is known, or for the beep, and is then spoken from its beginning, behind the disclosure. */
   machinePolicy?: 'ignore' | 'hangup' | 'wait_for_beep' | null | undefined
   /** Default 20. */
   turnTimeoutSec?: number | null | undefined
@@ -295,7 +295,7 @@ export interface UpdateConnectionBody {
       }
     | null
     | undefined
-  /** Default `ignore`. */
+  /** What an answering machine means to an outbound call. `ignore` (default): the brain is told, and the disclosure is spoken again after the beep. `hangup`: the call ends as `machine`. `wait_for_beep`: speech waits until a person is known, or for the beep, and is then spoken from its beginning, behind the disclosure. */
   machinePolicy?: 'ignore' | 'hangup' | 'wait_for_beep' | null | undefined
   /** Default 20. */
   turnTimeoutSec?: number | null | undefined

@@ -177,12 +177,11 @@ export class Session {
       case 'answered':
         return this.#onAnswered(event)
       case 'dialog':
-        await persist(this.#deps, () =>
+        return void (await persist(this.#deps, () =>
           this.#deps.store.tables.calls.change(this.#call.id, [this.#call.state], {
             dialog: event.dialog,
           }),
-        )
-        return
+        ))
       case 'transferAccepted':
       case 'transferred':
       case 'transferFailed':
