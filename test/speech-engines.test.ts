@@ -3,7 +3,7 @@ import { mkdtemp, mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '@saperly/kernel'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { FakeCartesia, FakeDeepgram } from '../packages/network/src/speech/testing-vendors.ts'
 import { openWorld, SocketBrain, type World } from './world.ts'
 
@@ -34,13 +34,18 @@ const SCRIPTS = {
   ],
 }
 
-const ears = new FakeDeepgram()
-const spareEars = new FakeDeepgram()
-const mouth = new FakeCartesia()
+/** Of all worlds. */
 const logged: string[] = []
+let ears: FakeDeepgram
+let spareEars: FakeDeepgram
+let mouth: FakeCartesia
 let world: World
 
-beforeAll(async () => {
+// Vendors die here, and circuits open: each test, and each second try of one, gets a world of its own.
+beforeEach(async () => {
+  ears = new FakeDeepgram()
+  spareEars = new FakeDeepgram()
+  mouth = new FakeCartesia()
   const dataDir = await mkdtemp(join(tmpdir(), 'saperly-engines-'))
   const scripts = join(dataDir, 'scripts')
   await mkdir(scripts)
@@ -69,7 +74,7 @@ beforeAll(async () => {
     },
   })
 })
-afterAll(async () => {
+afterEach(async () => {
   await world.close()
   for (const vendor of [ears, spareEars, mouth]) await vendor.close()
 })

@@ -7,7 +7,7 @@ import type { BrainDirective } from '../brain/port.ts'
 import { isOptOutText, OPT_OUT_DIGIT } from '../consent/opt-out.ts'
 import { Ask, type AskHandlers } from './asking.ts'
 import type { ConversationDeps } from './conversation-port.ts'
-import { type EventBody, expectOf, Heard, type Spoken, type Turn } from './heard.ts'
+import { type EventBody, expectOf, Heard, switchData, type Turn } from './heard.ts'
 import { Voice } from './voice.ts'
 import { Voicemail } from './voicemail.ts'
 
@@ -67,7 +67,7 @@ export class Conversation {
     this.#opening = this.#ask
   }
 
-  async onTalk(event: Spoken): Promise<void> {
+  async onTalk(event: TalkEvent): Promise<void> {
     switch (event.type) {
       case 'turn':
         return this.#onTurn(event)
@@ -83,6 +83,8 @@ export class Conversation {
         return this.#onSilence(event.seconds)
       case 'machine':
         return this.#onMachine(event)
+      case 'speechSwitched':
+        return this.#deps.log.event('speech', switchData(event))
       case 'digitsSent':
         return
     }

@@ -2,9 +2,6 @@
 import type { Directive, ManualEvent } from '@saperly/contract'
 import type { Expect, TalkEvent } from '@saperly/network'
 
-/** What a conversation is made of; which engine hears and speaks is told to the timeline alone. */
-export type Spoken = Exclude<TalkEvent, { type: 'speechSwitched' }>
-
 export type Turn = Extract<TalkEvent, { type: 'turn' }>
 
 /** An event without what every event carries. */
@@ -103,4 +100,12 @@ function joined(first: Turn, second: Turn): Turn {
     recognizer: first.recognizer === 'phrases' ? 'phrases' : second.recognizer,
     confidence: Math.min(first.confidence, second.confidence),
   }
+}
+
+/** What the timeline says of a change of engine. */
+export function switchData(
+  event: Extract<TalkEvent, { type: 'speechSwitched' }>,
+): Record<string, unknown> {
+  const { part, from, to, reason } = event
+  return { part, from, to, reason }
 }

@@ -4,13 +4,12 @@
 // The scope ends when the call is final: then no timer, no question to the brain and no subscription of it is left.
 import { failure, type FailureOf, type HangupCause } from '@saperly/contract'
 import { assert, deferred, ok, type Result, type Scope, withScope } from '@saperly/kernel'
-import type { NetworkEvent } from '@saperly/network'
+import type { NetworkEvent, TalkEvent } from '@saperly/network'
 import type { Brain } from '../brain/port.ts'
 import type { CallPatch, CallRow, Tenant } from '../store/port.ts'
 import { Conversation } from './conversation.ts'
 import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
-import type { Spoken } from './heard.ts'
 import { watchFunds } from './funds.ts'
 import { extendHold } from './hold.ts'
 import type { CallEvent } from './machine.ts'
@@ -194,10 +193,6 @@ export class Session {
         return void (this.#recordingPath = event.path)
       case 'quality':
         return this.#log.event('quality', { ...event.quality })
-      case 'speechSwitched': {
-        const { part, from, to, reason } = event
-        return this.#log.event('speech', { part, from, to, reason })
-      }
       case 'ended':
         return this.#onEnded(event)
       case 'incoming':
@@ -210,12 +205,13 @@ export class Session {
       case 'digitsSent':
       case 'silence':
       case 'machine':
+      case 'speechSwitched':
         return this.#onTalk(event)
     }
   }
 
   /** While the peer waits to be transferred, silence is no question; what it says to the target is nobody's business. */
-  async #onTalk(event: Spoken): Promise<void> {
+  async #onTalk(event: TalkEvent): Promise<void> {
     if (event.type === 'silence' && this.#transfers.underWay) return
     if (this.#transfers.bridged && event.type !== 'spoke') return
     await this.#conversation?.onTalk(event)
