@@ -17,7 +17,7 @@ import type { CallPlan } from './plan.ts'
 import { type CallLog, persist, type TimelineType } from './timeline.ts'
 import { Steps } from './steps.ts'
 import { stopCalling } from './stop-calling.ts'
-import { Transfers } from './transfers.ts'
+import { isTransfer, Transfers } from './transfers.ts'
 import { transition } from './transition.ts'
 
 /** How long the network may take to report the end of a call that we ended. */
@@ -168,6 +168,7 @@ export class Session {
   // --- the network's events ---------------------------------------------------------------------------------------
 
   async #onNetwork(event: NetworkEvent): Promise<void> {
+    if (isTransfer(event)) return this.#transfers.onNetwork(event)
     switch (event.type) {
       case 'accepted':
         return this.#accepted.resolve()
@@ -181,14 +182,6 @@ export class Session {
             dialog: event.dialog,
           }),
         ))
-      case 'transferAccepted':
-      case 'transferred':
-      case 'transferFailed':
-      case 'bridgeWanted':
-      case 'bridged':
-      case 'targetDialog':
-      case 'unbridged':
-        return this.#transfers.onNetwork(event)
       case 'recordingSaved':
         return void (this.#recordingPath = event.path)
       case 'quality':

@@ -7,19 +7,22 @@ import type { CallPlan } from './plan.ts'
 import type { CallLog } from './timeline.ts'
 import { mayTransfer, type TransferRefusal, TransferRequest } from './transfer.ts'
 
-type TransferEvent = Extract<
-  NetworkEvent,
-  {
-    type:
-      | 'transferAccepted'
-      | 'transferred'
-      | 'transferFailed'
-      | 'bridgeWanted'
-      | 'bridged'
-      | 'targetDialog'
-      | 'unbridged'
-  }
->
+const TRANSFER_TYPES = [
+  'transferAccepted',
+  'transferred',
+  'transferFailed',
+  'bridgeWanted',
+  'bridged',
+  'targetDialog',
+  'unbridged',
+] as const
+
+type TransferEvent = Extract<NetworkEvent, { type: (typeof TRANSFER_TYPES)[number] }>
+
+/** Whether the network tells how a transfer goes. */
+export function isTransfer(event: NetworkEvent): event is TransferEvent {
+  return (TRANSFER_TYPES as readonly string[]).includes(event.type)
+}
 
 /** What the transfers of a call ask of the session around them. */
 export interface TransferHooks {
