@@ -231,10 +231,14 @@ test('digits are heard in the sound where no events were agreed on, and only the
   }
   await press('1w#D55')
   expect(b.digits).toEqual(['1', '#', 'D', '5', '5'])
+  // Once the signalling tells of a key, the sound is not listened to any more.
+  world.plane.post({ type: 'digit', legId: 'b', digit: '8' })
+  await press('6')
+  expect(b.digits).toEqual(['1', '#', 'D', '5', '5', '8'])
   // A peer that tells events may send the tone too: that would be the same key twice.
   world.connect('b', portA)
   await press('7')
-  expect(b.digits).toHaveLength(5)
+  expect(b.digits).toHaveLength(6)
   expect(a.digits).toEqual([])
   await world.close()
 })
