@@ -294,6 +294,7 @@ class SipNode implements NetworkNode {
         fields: [],
         codecs: ['PCMU', 'PCMA'],
         srtp: 'off',
+        dtmf: 'auto',
         credentials: null,
         failover: new Set(),
         redirects: { max: 0, allow: () => false },
@@ -374,7 +375,8 @@ class SipNode implements NetworkNode {
 }
 
 /** What is agreed with the peers of a trunk; a sandbox phone speaks plain G.711. */
-function mediaOf(trunk: Trunk | null): Pick<IncomingRoute, 'trunk' | 'codecs' | 'srtp'> {
-  if (!trunk) return { trunk: null, codecs: ['PCMU', 'PCMA'], srtp: 'off' }
-  return { trunk: trunk.name, codecs: trunk.codecs, srtp: trunk.srtp }
+function mediaOf(trunk: Trunk | null): Pick<IncomingRoute, 'trunk' | 'codecs' | 'srtp' | 'dtmf'> {
+  if (!trunk) return { trunk: null, codecs: ['PCMU', 'PCMA'], srtp: 'off', dtmf: 'auto' }
+  const { name, codecs, srtp, dtmf } = trunk
+  return { trunk: name, codecs, srtp, dtmf }
 }

@@ -47,6 +47,7 @@ describe('a trunk', () => {
         headers: {},
         identity: 'none',
         privacy: 'none',
+        dtmf: 'auto',
         refer: true,
         followRedirects: 0,
         redirectHosts: [],

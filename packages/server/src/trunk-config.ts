@@ -133,6 +133,7 @@ export const trunkSchema = z
     /** Numbers are sent without their plus. */
     stripPlus: z.boolean().default(false),
     /** False: calls over it are transferred by a second leg at once, without asking by REFER. */
+    dtmf: z.enum(['auto', 'info']).default('auto'),
     refer: z.boolean().default(true),
     /** Shown to the callee instead of the number that calls. */
     callerId: z

@@ -4,6 +4,7 @@ import type { SessionEvent } from '../sip/call-event.ts'
 import { digitOfInfo } from '../sip/dtmf-info.ts'
 import type { Negotiation } from '../sip/negotiation.ts'
 import type { Session } from '../sip/session.ts'
+import { InfoKeys } from './info-keys.ts'
 import { isTalk } from './leg.ts'
 import type { LegCommand, LegEnd, LegParts } from './leg.ts'
 import { Transfer } from './transfer.ts'
@@ -23,6 +24,7 @@ export class ConnectedLeg {
   #cause: NetworkCause | null = null
   #reason: string | null = null
   readonly #transfer: Transfer
+  readonly #keys: InfoKeys
 
   constructor(
     parts: LegParts,
@@ -42,6 +44,8 @@ export class ConnectedLeg {
     this.#environment = call.environment
     this.#trunk = call.trunk
     this.#answeredMs = call.answeredMs
+    this.#keys = new InfoKeys(parts.clock, (body, onFinal) => this.#session.info(body, onFinal))
+    end.sendKeysBy((digits) => this.#keys.send(digits, () => end.media.digitsSignalled()))
     this.#transfer = new Transfer(parts, {
       callId: end.callId,
       environment: call.environment,
@@ -107,6 +111,7 @@ export class ConnectedLeg {
       reason: this.#reason ?? event.reason.text ?? lost,
       measuredMs: Math.max(0, Math.round(event.atMs - this.#answeredMs)),
     }
+    this.#keys.stop()
     this.#transfer.legEnded(() => this.#end.finish(ending))
   }
 

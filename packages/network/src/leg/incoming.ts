@@ -4,6 +4,7 @@ import type { CallEvent } from '../sip/call-event.ts'
 import type { IncomingCall } from '../sip/incoming-call.ts'
 import { Negotiation } from '../sip/negotiation.ts'
 import type { Codec } from '../sip/sdp.ts'
+import type { DigitMode } from '../sip/dtmf-info.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
 import { ConnectedLeg } from './connected.ts'
 import { LegEnd, unanswered } from './leg.ts'
@@ -21,6 +22,7 @@ export interface IncomingRoute {
   to: string
   codecs: readonly Codec[]
   srtp: SrtpMode
+  dtmf: DigitMode
 }
 
 export class IncomingLeg implements Leg {
@@ -69,9 +71,10 @@ export class IncomingLeg implements Leg {
 
   #onOpened(opened: OpenedMedia): void {
     const { clock, random, media } = this.#parts
-    const { codecs, srtp, callId, environment, trunk } = this.#route
+    const { codecs, srtp, dtmf, callId, environment, trunk } = this.#route
     const { advertised: address } = media
-    const negotiation = new Negotiation({ address, port: opened.port, codecs, srtp, random })
+    const { port } = opened
+    const negotiation = new Negotiation({ address, port, codecs, srtp, dtmf, random })
     const offer = this.#call.sdp
     const answered = offer === null ? null : negotiation.answer(offer)
     if (answered && !answered.ok) return this.#reject(488, 'no usable audio in the offer')

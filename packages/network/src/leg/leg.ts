@@ -62,6 +62,7 @@ export class LegEnd {
   readonly #emit: (event: NetworkEvent) => void
   readonly #onEnded: () => void
   #state: 'living' | 'ending' | 'ended' = 'living'
+  #sendKeys: (digits: string) => void = () => {}
 
   constructor(
     parts: LegParts,
@@ -75,11 +76,17 @@ export class LegEnd {
     this.media = new LegMedia(parts, callId, {
       // What is cut off by the end is still told: the last words were heard.
       onTalk: (event) => this.tell({ callId, ...event }),
+      onSignalDigits: (digits) => this.#sendKeys(digits),
       onQuality: (quality) => this.tell({ callId, type: 'quality', quality }),
       onLost: (reason) => {
         if (this.living) onLost(reason)
       },
     })
+  }
+
+  /** Sets who sends keys by the signalling, where the trunk wants that. */
+  sendKeysBy(send: (digits: string) => void): void {
+    this.#sendKeys = send
   }
 
   get living(): boolean {

@@ -3,6 +3,7 @@ import { seededRandom } from '@saperly/kernel'
 import { describe, expect, it } from 'vitest'
 import type { CallEvent } from '../sip/call-event.ts'
 import { composeResponse } from '../sip/compose.ts'
+import { digitOfInfo } from '../sip/dtmf-info.ts'
 import type { IncomingCall } from '../sip/incoming-call.ts'
 import { parseMessage, serialise } from '../sip/message.ts'
 import { Negotiation } from '../sip/negotiation.ts'
@@ -167,6 +168,30 @@ describe('in a call', () => {
     await p.w.clock.advance(100)
     expect(told(p.w).slice(1)).toEqual(['#', '7'])
     await p.over()
+  })
+
+  it('keys go by INFO over a trunk that wants them so, and no events are agreed on', async () => {
+    const w = await world([trunk('a', CARRIER_A, { prefixes: ['+1'], dtmf: 'info' })])
+    const heard: string[] = []
+    w.agent(CARRIER_A, (call) => {
+      expect(call.sdp).not.toContain('telephone-event')
+      call.listen((event) => {
+        if (event.type === 'info') heard.push(digitOfInfo(event.contentType, event.body) ?? '')
+      })
+      call.answer(answerTo(call, w.clock))
+    })
+    w.dial({ environment: 'live' })
+    await w.clock.advance(100)
+    const connected = w.media.commands.find((command) => command.type === 'connect')
+    expect(connected).toMatchObject({
+      agreement: { digitsBy: 'signalling', dtmfPayloadType: null },
+    })
+    w.media.tell({ type: 'signalDigits', legId: 'call_1', digits: '4#' })
+    await w.clock.advance(1000)
+    expect(heard).toEqual(['4', '#'])
+    expect(w.media.commands.at(-1)).toEqual({ type: 'digitsSignalled', legId: 'call_1' })
+    w.node.post({ type: 'hangUp', callId: 'call_1' })
+    await w.finish()
   })
 
   it('a BYE tells why: its Reason is kept', async () => {

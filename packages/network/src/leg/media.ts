@@ -15,6 +15,8 @@ export const MEDIA_ANSWER_LIMIT_MS = 10_000
 
 export interface LegMediaOwner {
   onTalk(event: TalkEvent): void
+  /** Keys for the peer that the signalling sends; `digitsSignalled` answers. Only where the agreement says so. */
+  onSignalDigits?(digits: string): void
   /** How the leg sounds; not everybody asks. */
   onQuality?(quality: MediaQuality): void
   /** Nothing is heard from the peer any more, or the media plane lost the leg. */
@@ -82,6 +84,11 @@ export class LegMedia {
     if (this.#state === 'open') this.#plane.post({ type: 'digit', legId: this.#legId, digit })
   }
 
+  /** The keys that were asked for first have been sent. */
+  digitsSignalled(): void {
+    if (this.#state === 'open') this.#plane.post({ type: 'digitsSignalled', legId: this.#legId })
+  }
+
   talk(command: TalkCommand): void {
     if (this.#state === 'open') this.#plane.post({ type: 'talk', legId: this.#legId, command })
   }
@@ -120,6 +127,8 @@ export class LegMedia {
         return this.#onFailed(event.reason)
       case 'talk':
         return this.#owner.onTalk(event.event)
+      case 'signalDigits':
+        return this.#owner.onSignalDigits?.(event.digits)
       case 'mediaLost':
         if (this.#state === 'open') this.#owner.onLost('nothing was heard from the peer')
         return

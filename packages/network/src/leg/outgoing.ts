@@ -98,8 +98,8 @@ export class OutgoingLeg implements Leg {
   #try(route: Route, { port }: OpenedMedia): void {
     const { ua, random, media } = this.#parts
     const { advertised: address } = media
-    const { codecs, srtp } = route
-    const negotiation = new Negotiation({ address, port, codecs, srtp, random })
+    const { codecs, srtp, dtmf } = route
+    const negotiation = new Negotiation({ address, port, codecs, srtp, dtmf, random })
     this.#trying = false
     const call: OutgoingCall = ua.call(
       {

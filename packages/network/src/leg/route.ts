@@ -1,6 +1,7 @@
 // The ways to a callee: one hop after the other, each with what the INVITE there has to say.
 import type { Credentials } from '../sip/digest.ts'
 import type { Field } from '../sip/compose.ts'
+import type { DigitMode } from '../sip/dtmf-info.ts'
 import type { Hop } from '../sip/hop.ts'
 import type { Codec } from '../sip/sdp.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
@@ -15,6 +16,7 @@ export interface Route {
   fields: readonly Field[]
   codecs: readonly Codec[]
   srtp: SrtpMode
+  dtmf: DigitMode
   credentials: Credentials | null
   /** Final codes before ringing after which the next way is tried. */
   failover: ReadonlySet<number>

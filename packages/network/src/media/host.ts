@@ -91,6 +91,8 @@ export class MediaHost {
       leg.session.connect(command.agreement, command.early)
     } else if (command.type === 'digit') {
       leg.session.digit(command.digit, 'signalling')
+    } else if (command.type === 'digitsSignalled') {
+      leg.session.digitsSignalled()
     } else if (command.type === 'talk') {
       leg.session.command(command.command)
     } else if (command.type === 'bridge') {

@@ -216,6 +216,18 @@ test('digits arrive once each, and the sender is told', async () => {
   expect(world.talks[1]!.digits).toEqual(['1', '#', 'D'])
 })
 
+test('digits that the signalling sends are handed to it, and the talking goes on when it has', async () => {
+  const world = new World()
+  const port = await world.open('a')
+  world.connect('a', port, { digitsBy: 'signalling' })
+  world.plane.post({ type: 'talk', legId: 'a', command: { type: 'sendDigits', digits: '12' } })
+  expect((await world.event('a', 'signalDigits')).digits).toBe('12')
+  expect(world.events.some(({ type }) => type === 'talk')).toBe(false)
+  world.plane.post({ type: 'digitsSignalled', legId: 'a' })
+  expect((await world.event('a', 'talk')).event).toEqual({ type: 'digitsSent', digits: '12' })
+  await world.close()
+})
+
 test('digits are heard in the sound where no events were agreed on, and only there', async () => {
   const world = new World()
   const [portA, portB] = [await world.open('a'), await world.open('b')]

@@ -20,6 +20,8 @@ export interface MediaAgreement {
   dtmfClockRate: number
   /** Payload types by which the peer may send telephone events. */
   dtmfAccepts: readonly number[]
+  /** Whether our keys go into the media, or the signalling sends them (SIP INFO). Default: media. */
+  digitsBy?: 'media' | 'signalling'
   /** How long the packets are that the peer wants. */
   ptimeMs: number
   /** Keys of both directions, or null for plain RTP. Not to be logged. */
@@ -48,6 +50,8 @@ export type MediaCommand =
   | { type: 'connect'; legId: string; agreement: MediaAgreement; early?: boolean }
   /** The peer pressed a key, and its signalling says so (SIP INFO). */
   | { type: 'digit'; legId: string; digit: string }
+  /** The keys of the oldest `signalDigits` have been sent. */
+  | { type: 'digitsSignalled'; legId: string }
   | { type: 'talk'; legId: string; command: TalkCommand }
   /**
    * Lets `legId` hear how `targetLegId` rings, while it is still talked with; `joined` ends the talking for good, and
@@ -74,6 +78,8 @@ export type MediaEvent =
   | { type: 'opened'; legId: string; port: number; recognizer: 'phrases' | 'free' }
   | { type: 'failed'; legId: string; reason: string }
   | { type: 'talk'; legId: string; event: TalkEvent }
+  /** Keys that the signalling is to send now (`0-9*#A-Dw`); answered by `digitsSignalled`. */
+  | { type: 'signalDigits'; legId: string; digits: string }
   /** Nothing received for the media timeout. */
   | { type: 'mediaLost'; legId: string; silentMs: number }
   /** The quality has changed by a class since it was last told (looked at every 10 s). */

@@ -60,6 +60,9 @@ export class MediaSession implements Bridgeable {
   /** Listens for keys in the sound; null where the peer has a better way of telling them. */
   #keysInSound: InbandDigits | null = null
   readonly #digits = new DigitMerge()
+  #digitsBy: MediaAgreement['digitsBy'] = 'media'
+  /** Who waits for keys that the signalling sends, the first one first. */
+  readonly #signalled: (() => void)[] = []
   /** Connected before the answer: what comes in is taken off the wire and not listened to. */
   #early = false
   #closed = false
@@ -113,6 +116,7 @@ export class MediaSession implements Bridgeable {
   connect(agreement: MediaAgreement, early = false): void {
     if (this.#closed) return
     this.#early = early
+    this.#digitsBy = agreement.digitsBy
     const { direction, ...stream } = agreement
     this.#quality.codec = agreement.codec
     const noEvents = agreement.dtmfPayloadType === null
@@ -160,12 +164,21 @@ export class MediaSession implements Bridgeable {
     this.#beat?.hasten()
   }
 
-  /** Queues digits on the wire; `done` is called when they have been sent, or at once when they can't be. */
+  /** Sends digits, by the media or by the signalling; `done` is called when they have been sent, or can't be. */
   sendDigits(digits: string, done: () => void): void {
+    if (this.#digitsBy === 'signalling') {
+      this.#signalled.push(done)
+      return this.#deps.onEvent({ type: 'signalDigits', legId: this.#options.legId, digits })
+    }
     if (this.#stream.sendDigits(digits, done)) return
     this.#deps.log.warn('media.digits_refused', { legId: this.#options.legId })
     // What can't be sent must not hold up what comes after it.
     queueMicrotask(done)
+  }
+
+  /** The signalling has sent what it was given first. */
+  digitsSignalled(): void {
+    this.#guard(() => this.#signalled.shift()?.())
   }
 
   /** Ends talking, sending and recording; resolves when files and sockets are closed. Called once. */

@@ -4,6 +4,7 @@ import type { Random, Result } from '@saperly/kernel'
 import { CODECS } from '../codec/codec.ts'
 import { FRAME_MS, SAMPLE_RATE } from '../rtp/frame.ts'
 import type { MediaAgreement } from '../media/port.ts'
+import type { DigitMode } from './dtmf-info.ts'
 import { KeyAgreement } from './key-agreement.ts'
 import type { AgreedKeys } from './key-agreement.ts'
 import type { SrtpMode } from './sdes.ts'
@@ -33,6 +34,8 @@ export interface NegotiationOptions {
   codecs: readonly Codec[]
   /** Default: off. */
   srtp?: SrtpMode
+  /** `info`: no telephone events are agreed on. Default: auto. */
+  dtmf?: DigitMode
   random: Random
 }
 
@@ -44,6 +47,7 @@ export class Negotiation {
   readonly #port: number
   readonly #codecs: readonly Codec[]
   readonly #srtp: SrtpMode
+  readonly #dtmf: DigitMode
   /** Of our offers: what the peer has offered before, or what the mode asks for. */
   #protocol: string
   readonly #keys: KeyAgreement
@@ -55,16 +59,18 @@ export class Negotiation {
   #last = ''
 
   constructor(options: NegotiationOptions) {
-    const { codecs, random, srtp = 'off' } = options
+    const { codecs, random, srtp = 'off', dtmf = 'auto' } = options
     this.#address = options.address
     this.#port = options.port
     this.#codecs = codecs
     this.#srtp = srtp
+    this.#dtmf = dtmf
     this.#protocol = srtp === 'required' ? 'RTP/SAVP' : 'RTP/AVP'
     this.#keys = new KeyAgreement(srtp, random)
     this.#sessionId = random.int(1, 2 ** 31)
     this.#formats = codecs.map((codec) => ({ codec, payloadType: CODECS[codec].payloadType }))
-    this.#events = EVENT_TYPES.filter(({ clockRate }) => clocksOf(codecs).has(clockRate))
+    const clocks = clocksOf(codecs)
+    this.#events = this.#wanted(EVENT_TYPES.filter(({ clockRate }) => clocks.has(clockRate)))
   }
 
   /** Our offer. */
@@ -101,7 +107,7 @@ export class Negotiation {
     const keys = this.#keys.answer(peer.value.crypto)
     if (!keys.ok) return keys
     const clocks = clocksOf(formats.map(({ codec }) => codec))
-    const events = peer.value.events.filter(({ clockRate }) => clocks.has(clockRate))
+    const events = this.#wanted(peer.value.events.filter(({ clockRate }) => clocks.has(clockRate)))
     this.#keepNumbers(formats, events)
     const agreement = this.#agree(peer.value, first, keys.value)
     const { direction, ptimeMs } = agreement
@@ -110,6 +116,11 @@ export class Negotiation {
     const crypto = keys.value ? [keys.value.line] : []
     const local = { protocol, direction, formats, events, ptimeMs, crypto }
     return ok({ sdp: this.#write(local, peer.value), agreement })
+  }
+
+  /** Events are nothing that keys by the signalling need. */
+  #wanted(events: readonly EventFormat[]): readonly EventFormat[] {
+    return this.#dtmf === 'info' ? [] : events
   }
 
   /** What both can, once each, in the peer's order. */
@@ -143,7 +154,8 @@ export class Negotiation {
   #agree(peer: Description, format: Format, keys: AgreedKeys | null): MediaAgreement {
     const { codec, payloadType } = format
     const clockRate = SAMPLE_RATE * CODECS[codec].ticksPerSample
-    const event = peer.events.find((known) => known.clockRate === clockRate) ?? peer.events[0]
+    const events = this.#wanted(peer.events)
+    const event = events.find((known) => known.clockRate === clockRate) ?? events[0]
     return {
       remote: { address: peer.address, port: peer.port, rtcpPort: peer.rtcpPort },
       codec,
@@ -151,7 +163,8 @@ export class Negotiation {
       accepts: this.#formats,
       dtmfPayloadType: event?.payloadType ?? null,
       dtmfClockRate: event?.clockRate ?? SAMPLE_RATE,
-      dtmfAccepts: [...this.#events, ...peer.events].map((known) => known.payloadType),
+      dtmfAccepts: [...this.#events, ...events].map((known) => known.payloadType),
+      digitsBy: this.#dtmf === 'info' ? 'signalling' : 'media',
       ptimeMs: packetTime(peer, codec),
       srtp: keys && keys.srtp,
       direction: MIRROR[peer.direction],

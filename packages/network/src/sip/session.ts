@@ -162,10 +162,13 @@ export class Session implements DialogUser {
     return this.exchange.offer(sdp, 'UPDATE', (response) => this.#afterFinal(response))
   }
 
-  /** Sends an INFO; nobody waits for its answer. */
-  info(body: Body): void {
+  /** Sends an INFO; `onFinal` hears its final code, null for none. Nothing is sent, or heard, once the call is ending. */
+  info(body: Body, onFinal: (sipCode: number | null) => void = () => {}): void {
     if (this.#machine.state !== 'live') return
-    this.client.send({ method: 'INFO', body }, (response) => this.#afterFinal(response))
+    this.client.send({ method: 'INFO', body }, (response) => {
+      this.#afterFinal(response)
+      onFinal(response?.status ?? null)
+    })
   }
 
   /** Asks the peer to call `target` (a SIP URI) instead of us. False while another transfer is under way. */

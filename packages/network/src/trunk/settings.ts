@@ -1,6 +1,7 @@
 // One trunk as the config file has it.
 import type { SrtpMode } from '../sip/sdes.ts'
 import type { ServerAlgorithm } from '../sip/digest-server.ts'
+import type { DigitMode } from '../sip/dtmf-info.ts'
 import type { Codec } from '../sip/sdp.ts'
 
 /** Every address and name of a trunk is checked by the config's schema before it comes here. */
@@ -37,6 +38,8 @@ export interface TrunkSettings {
   followRedirects?: number
   /** Hosts that a redirect may name besides the trunk's own. */
   redirectHosts?: readonly string[]
+  /** How keys are sent: as telephone events (tones where the peer has none), or by SIP INFO. Default auto. */
+  dtmf?: DigitMode
   /** False: its calls are transferred by the network itself, without asking by REFER first. Default true. */
   refer?: boolean
   /** True: numbers are sent without their plus. Default false. */

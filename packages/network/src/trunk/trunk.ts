@@ -7,6 +7,7 @@ import { SERVER_ALGORITHMS } from '../sip/digest-server.ts'
 import type { ServerAlgorithm } from '../sip/digest-server.ts'
 import type { Credentials } from '../sip/digest.ts'
 import type { Endpoint, Hop } from '../sip/hop.ts'
+import type { DigitMode } from '../sip/dtmf-info.ts'
 import type { SrtpMode } from '../sip/sdes.ts'
 import type { Codec } from '../sip/sdp.ts'
 import type { Resolver } from '../sip/resolver.ts'
@@ -48,6 +49,7 @@ export class Trunk {
   readonly hosts: TrunkHosts
   readonly codecs: readonly Codec[]
   readonly srtp: SrtpMode
+  readonly dtmf: DigitMode
   /** Whether its calls are transferred by REFER. */
   readonly refer: boolean
   readonly credentials: Credentials | null
@@ -69,6 +71,7 @@ export class Trunk {
     this.names = new TrunkNames(settings, deps.ours)
     this.codecs = settings.codecs
     this.srtp = settings.srtp ?? 'off'
+    this.dtmf = settings.dtmf ?? 'auto'
     this.refer = settings.refer ?? true
     this.credentials = credentialsOf(settings.username, settings.password, settings.authRealm)
     const callers = credentialsOf(inbound?.username ?? null, inbound?.password ?? null, null)
@@ -143,6 +146,7 @@ export class Trunk {
       to: parseUri(to) ? to : this.names.uriOf(to),
       codecs: this.codecs,
       srtp: this.srtp,
+      dtmf: this.dtmf,
       credentials: this.credentials,
       failover: this.#failover,
       redirects: {
