@@ -12,6 +12,7 @@ const PEER = '+15555550123'
 const SAMPLE_MS = 60_000
 /** A call is ended after so long, seconds: [least, most]. */
 const TALK_SEC = [15, 45]
+const REFUSED_MS = 2000
 /** SIP transactions live on for 32 s, a hung-up leg's ports drain for 30 s. */
 const SETTLE_MS = 75_000
 
@@ -31,7 +32,11 @@ export default async function soak([minutes = '30', atOnce = '100'] = []) {
   const stopAtMs = Date.now() + Number(minutes) * 60_000
   const oneCall = async () => {
     const call = await api.post('/calls', { fromNumberId, to: PEER })
-    if (call.status !== 201) return void (ends[call.body._tag] = (ends[call.body._tag] ?? 0) + 1)
+    if (call.status !== 201) {
+      ends[call.body._tag] = (ends[call.body._tag] ?? 0) + 1
+      // As a client does that is told to come back later.
+      return void (await sleep(REFUSED_MS * (1 + Math.random())))
+    }
     placed++
     const [least, most] = TALK_SEC
     await sleep(1000 * (least + Math.random() * (most - least)))
@@ -59,7 +64,7 @@ export default async function soak([minutes = '30', atOnce = '100'] = []) {
   const sampler = setInterval(() => {
     const minute = Math.round((Date.now() - startedMs) / 60_000)
     rows.push({ minute, placed, ...sample() })
-    console.log(JSON.stringify(rows.at(-1)))
+    console.log(JSON.stringify({ ...rows.at(-1), ends }))
   }, SAMPLE_MS)
   const lanes = Array.from({ length: Number(atOnce) }, async (_, lane) => {
     // Not all at the same moment.

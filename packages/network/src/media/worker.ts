@@ -13,6 +13,7 @@ import {
 } from './messages.ts'
 import { SpeechLink } from './speech-link.ts'
 import { talkFactory } from './talk-factory.ts'
+import { raiseThread } from './thread-priority.ts'
 import { warmUp } from './warm-up.ts'
 
 assert(parentPort, 'a media worker runs as a worker thread')
@@ -21,6 +22,7 @@ const data = workerData as MediaWorkerData
 const post = (message: FromMediaWorker): void => port.postMessage(message)
 const clock = new SystemClock()
 const log = messageLog(post)
+raiseThread()
 warmUp(clock, systemRandom)
 
 /** How often the plane hears how busy this worker is. */
