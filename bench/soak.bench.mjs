@@ -35,7 +35,7 @@ export default async function soak([minutes = '30', atOnce = '100'] = []) {
     if (call.status !== 201) {
       ends[call.body._tag] = (ends[call.body._tag] ?? 0) + 1
       // As a client does that is told to come back later.
-      return void (await sleep(REFUSED_MS * (1 + Math.random())))
+      return sleep(REFUSED_MS * (1 + Math.random()))
     }
     placed++
     const [least, most] = TALK_SEC
