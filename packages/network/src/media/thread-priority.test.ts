@@ -1,3 +1,4 @@
+// The priority of a media thread, in a thread of its own.
 import { once } from 'node:events'
 import { getPriority } from 'node:os'
 import { Worker } from 'node:worker_threads'
