@@ -1,0 +1,24 @@
+// Pages of the model's rows, newest first, as the store's port has them.
+import type { Page, Tenant } from '../../../packages/server/src/store/port.ts'
+
+const PAGE_MAX = 1000
+
+export function sameTenant(a: Tenant, b: Tenant): boolean {
+  return a.workspaceId === b.workspaceId && a.environment === b.environment
+}
+
+/** The newest rows, as many as the page takes. */
+export function pageOf<R>(rows: readonly R[], page: Page, orderOf: (row: R) => number): R[] {
+  return rows
+    .toSorted((a, b) => orderOf(b) - orderOf(a))
+    .slice(0, Math.max(1, Math.min(PAGE_MAX, Math.trunc(page.limit))))
+}
+
+/** The same by id downwards, which is the order of creation. */
+export function pageById<R extends { id: string }>(rows: readonly R[], page: Page): R[] {
+  const { cursor } = page
+  return rows
+    .filter(({ id }) => cursor === null || id < cursor)
+    .toSorted((a, b) => (a.id < b.id ? 1 : -1))
+    .slice(0, Math.max(1, Math.min(PAGE_MAX, Math.trunc(page.limit))))
+}
