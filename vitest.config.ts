@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'units',
-          include: ['packages/*/src/**/*.test.ts', 'test/{tidy,conformance}/**/*.test.ts'],
+          include: ['packages/*/src/**/*.test.ts', 'test/{tidy,conformance,sim}/**/*.test.ts'],
           exclude: ['packages/network/src/{media,sandbox,speech}/**'],
           sequence: { groupOrder: 0 },
         },
@@ -33,7 +33,7 @@ export default defineConfig({
             'packages/network/src/{media,sandbox,speech}/**/*.test.ts',
             'test/**/*.test.ts',
           ],
-          exclude: ['test/{tidy,conformance}/**'],
+          exclude: ['test/{tidy,conformance,sim}/**'],
           // On a shared machine even that can happen, so a call may be tried once more; the report says so.
           retry: 1,
           fileParallelism: false,

@@ -124,7 +124,12 @@ test('two transactions that meet: the second waits, and then sees what the first
     const seen: string[] = []
     const spend = (name: string) => async (tables: Tables) => {
       const charged = await tables.ledger.charge({
-        ...{ tenant: TENANT, messageId: null, keyId: null, amountCents: 300, note: name, at: NOW },
+        tenant: TENANT,
+        messageId: null,
+        keyId: null,
+        amountCents: 300,
+        note: name,
+        at: NOW,
       })
       seen.push(`${name} ${charged.ok}`)
       // Still open: the other must not have got past its lock.

@@ -223,8 +223,17 @@ export function ledgerTable(
       const capMonth = keyId === null ? null : monthOf(at)
       const account = await lockAll(tenant, keyId, capMonth)
       const move: Move = {
-        ...{ type: 'reserve', tenant: tenantIn(tenant), callId, messageId: null, hold, keyId },
-        ...{ capMonth, takenCents: 0, holdCents: amountCents, shortfallCents: 0, at },
+        type: 'reserve',
+        tenant: tenantIn(tenant),
+        callId,
+        messageId: null,
+        hold,
+        keyId,
+        capMonth,
+        takenCents: 0,
+        holdCents: amountCents,
+        shortfallCents: 0,
+        at,
       }
       // The unique index speaks before the trigger that knows the balance.
       checkReserved(ofHold(callId, hold))
@@ -238,8 +247,12 @@ export function ledgerTable(
       const { opening, account, heldCents } = open
       const move: Move = {
         ...opening,
-        ...{ type: 'extend', tenant: tenantIn(opening), takenCents: 0 },
-        ...{ holdCents: amountCents, shortfallCents: 0, at },
+        type: 'extend',
+        tenant: tenantIn(opening),
+        takenCents: 0,
+        holdCents: amountCents,
+        shortfallCents: 0,
+        at,
       }
       const refusal = refusalOf(account, move, amountCents)
       if (refusal) return { ok: false, refusal }
@@ -259,8 +272,17 @@ export function ledgerTable(
       const capMonth = keyId === null ? null : monthOf(at)
       const account = await lockAll(tenant, keyId, capMonth)
       const move: Move = {
-        ...{ type: 'charge', tenant: tenantIn(tenant), callId: null, messageId, hold: 0, keyId },
-        ...{ capMonth, takenCents: amountCents, holdCents: 0, shortfallCents: 0, at },
+        type: 'charge',
+        tenant: tenantIn(tenant),
+        callId: null,
+        messageId,
+        hold: 0,
+        keyId,
+        capMonth,
+        takenCents: amountCents,
+        holdCents: 0,
+        shortfallCents: 0,
+        at,
       }
       const refusal = refusalOf(account, move, amountCents)
       if (refusal) return { ok: false, refusal }
@@ -269,9 +291,17 @@ export function ledgerTable(
     async topUp(tenant, amountCents, _note, at) {
       const account = await lockAll(tenant, null, null)
       const move: Move = {
-        ...{ type: 'topup', tenant: tenantIn(tenant), callId: null, messageId: null, hold: 0 },
-        ...{ keyId: null, capMonth: null, takenCents: -amountCents, holdCents: 0 },
-        ...{ shortfallCents: 0, at },
+        type: 'topup',
+        tenant: tenantIn(tenant),
+        callId: null,
+        messageId: null,
+        hold: 0,
+        keyId: null,
+        capMonth: null,
+        takenCents: -amountCents,
+        holdCents: 0,
+        shortfallCents: 0,
+        at,
       }
       return { balanceCents: post(account, move) }
     },
@@ -306,8 +336,16 @@ function shown(row: TransferRow): TransactionRow {
   const { id, workspaceId, environment, type, amountCents, balanceAfterCents } = row
   const { callId, messageId, keyId, createdAt } = row
   return {
-    ...{ id, workspaceId, environment, type, amountCents, balanceAfterCents },
-    ...{ callId, messageId, keyId, createdAt },
+    id,
+    workspaceId,
+    environment,
+    type,
+    amountCents,
+    balanceAfterCents,
+    callId,
+    messageId,
+    keyId,
+    createdAt,
   }
 }
 

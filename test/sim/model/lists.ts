@@ -22,3 +22,10 @@ export function pageById<R extends { id: string }>(rows: readonly R[], page: Pag
     .toSorted((a, b) => (a.id < b.id ? 1 : -1))
     .slice(0, Math.max(1, Math.min(PAGE_MAX, Math.trunc(page.limit))))
 }
+
+/** The row without a field that the port does not show. */
+export function without<R extends object, F extends keyof R>(row: R, field: F): Omit<R, F> {
+  const shown = { ...row }
+  delete (shown as Partial<R>)[field]
+  return shown
+}

@@ -1,10 +1,6 @@
 // The model's outbox, endpoints, idempotency records and audit trail.
 import { type Random, randomHex } from '@saperly/kernel'
-import {
-  CHAIN_START,
-  digestOf,
-  linkHash,
-} from '../../../packages/server/src/audit/chain.ts'
+import { CHAIN_START, digestOf, linkHash } from '../../../packages/server/src/audit/chain.ts'
 import type {
   AuditRow,
   DeliveryRow,
@@ -15,7 +11,7 @@ import type {
 } from '../../../packages/server/src/store/port.ts'
 import { REMEMBERED_MS } from '../../../packages/server/src/store/idempotency.ts'
 import { accountKey } from './ledger.ts'
-import { pageById, sameTenant } from './lists.ts'
+import { pageById, sameTenant, without } from './lists.ts'
 import type { ModelTable, Transaction } from './rows.ts'
 
 const CLAIM_MAX = 1000
@@ -57,7 +53,7 @@ export function mailTables(
       .group(webhooks)
       .filter((row) => sameTenant(row, tenant) && present(row))
       .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-  const shown = ({ dueAt: _, ...row }: DeliveryRow & { dueAt: number | null }): DeliveryRow => row
+  const shown = (row: DeliveryRow & { dueAt: number | null }): DeliveryRow => without(row, 'dueAt')
   const due = () => tx.group(deliveries, 'due')
   return {
     webhooks: {
@@ -91,10 +87,19 @@ export function mailTables(
         for (const { id: webhookId } of wanted) {
           const id = nextId()
           await tx.insert(deliveries, id, {
-            ...{ workspaceId: tenant.workspaceId, environment: tenant.environment },
-            ...{ id, webhookId, eventType, status: 'pending', attempts: 0, responseStatus: null },
+            workspaceId: tenant.workspaceId,
+            environment: tenant.environment,
+            id,
+            webhookId,
+            eventType,
+            status: 'pending',
+            attempts: 0,
+            responseStatus: null,
             body: JSON.stringify({ deliveryId: id, eventType, createdAt, payload }),
-            ...{ lastAttemptAt: null, nextAttemptAt: at, dueAt: at, createdAt: at },
+            lastAttemptAt: null,
+            nextAttemptAt: at,
+            dueAt: at,
+            createdAt: at,
           })
         }
         return wanted.length
@@ -115,7 +120,11 @@ export function mailTables(
         if (!row || row.dueAt === null) return
         tx.put(deliveries, id, {
           ...row,
-          ...{ status, responseStatus, lastAttemptAt: at, nextAttemptAt, dueAt: nextAttemptAt },
+          status,
+          responseStatus,
+          lastAttemptAt: at,
+          nextAttemptAt,
+          dueAt: nextAttemptAt,
           attempts: row.attempts + 1,
         })
       },
@@ -197,21 +206,28 @@ export function auditTable(
       const data = JSON.parse(JSON.stringify(row.data)) as Record<string, unknown>
       await tx.insert(audits, row.id, {
         ...row,
-        ...{ data, salt, dataDigest: digestOf(auditKey, salt, data), seq: nextSeq() },
-        ...{ hash: null, previousHash: null },
+        data,
+        salt,
+        dataDigest: digestOf(auditKey, salt, data),
+        seq: nextSeq(),
+        hash: null,
+        previousHash: null,
       })
     },
     list: async (tenant, page) =>
       pageById(
         tx.all(audits).filter((row) => sameTenant(row, tenant)),
         page,
-      ).map(({ seq: _, salt: __, ...row }) => row),
+      ).map((row) => without(without(row, 'seq'), 'salt')),
     async chain() {
       const fresh = tx.group(audits, 'new').toSorted((a, b) => a.seq - b.seq)
       for (const row of fresh) {
         const { workspaceId, environment } = row
         const end = (await tx.forUpdate(chains, accountKey(row))) ?? {
-          ...{ workspaceId, environment, position: 0, hash: CHAIN_START },
+          workspaceId,
+          environment,
+          position: 0,
+          hash: CHAIN_START,
         }
         const hash = linkHash(end.hash, row)
         tx.put(audits, row.id, { ...row, hash, previousHash: end.hash })

@@ -44,6 +44,8 @@ export class Locks {
 
   async take(owner: Transaction, name: string): Promise<void> {
     for (;;) {
+      // A transaction of a process that is gone takes nothing any more.
+      if (owner.ended) await new Promise<never>(() => {})
       const holder = this.#holders.get(name)
       if (!holder) return void this.#holders.set(name, { owner, waiting: [] })
       if (holder.owner === owner) return
@@ -51,7 +53,6 @@ export class Locks {
       owner.blockedBy = holder.owner
       await new Promise<void>((resolve) => holder.waiting.push(resolve))
       owner.blockedBy = null
-      if (owner.ended) await new Promise<never>(() => {})
     }
   }
 
@@ -84,6 +85,8 @@ export function refused(what: string): Fault {
 /** A commit as it was applied. */
 export interface Commit {
   seq: number
+  /** The last commit before the transaction began: what it read is not older. */
+  beganSeq: number
   changes: readonly { table: string; key: string; row: object | null }[]
 }
 
@@ -174,7 +177,10 @@ export class Transaction {
       }
     }
     this.rollback()
-    if (changes.length > 0) for (const watch of this.#database.watchers) watch({ seq, changes })
+    if (changes.length > 0) {
+      const { beganSeq } = this
+      for (const watch of this.#database.watchers) watch({ seq, beganSeq, changes })
+    }
   }
 
   /** Forgets what was written, and lets others have the rows. */

@@ -77,15 +77,21 @@ class Steps {
     const asker = this.#pick([TENANT, ...STRANGERS])
     const from = this.#pick([STATES, STATES.slice(0, 5), [this.#pick(STATES)]])
     const final = { status: 'completed' as const, endedAt: at, costCents: 5, durationSec: 3 }
-    const event = { id: this.#id('evt'), callId: id, type: 'turn', at, data: { text: 'hi', at } }
-    const position = this.#made
+    // Now and then the same one once more, as after a lost answer.
+    const eventId = this.#random.float() < 0.2 ? `evt_again_${id}` : this.#id('evt')
+    const event = { id: eventId, callId: id, type: 'turn', at, data: { text: 'hi', at } }
+    const position = this.#random.float() < 0.2 ? 0 : this.#made
     const turn = { role: 'agent' as const, text: 'hi', heardText: 'h', interrupted: false }
     return this.#pick<[string, Run]>([
       ['calls.insert', (t) => t.calls.insert(callRow({ id, createdAt: at, heartbeatAt: at }))],
       [
         `calls.change to ${state}`,
         (t) =>
-          t.calls.change(id, from, state === 'ended' ? { state, ...final } : { state, dialog: { at } }),
+          t.calls.change(
+            id,
+            from,
+            state === 'ended' ? { state, ...final } : { state, dialog: { at } },
+          ),
       ],
       ['calls.get', (t) => t.calls.get(asker, id)],
       ['calls.heartbeat', (t) => t.calls.heartbeat([id], at)],
@@ -102,7 +108,10 @@ class Steps {
           (await t.calls.get(TENANT, id)) &&
           (await t.transcripts.append({
             ...turn,
-            ...{ callId: id, position, startedAt: at, endedAt: at },
+            callId: id,
+            position,
+            startedAt: at,
+            endedAt: at,
           })),
       ],
     ])
@@ -140,7 +149,13 @@ class Steps {
     const peerNumber = this.#pick(PEERS)
     const expiresAt = this.#pick([null, at + 60_000])
     const consentType = expiresAt === null ? 'explicit_outbound' : 'implied_inbound'
-    const granted = { id: this.#id('con'), peerNumber, grantedAt: at, expiresAt, consentType } as const
+    const granted = {
+      id: this.#id('con'),
+      peerNumber,
+      grantedAt: at,
+      expiresAt,
+      consentType,
+    } as const
     return this.#pick<[string, Run]>([
       ['consent.grant', (t) => t.consent.grant(consentRow(granted))],
       ['consent.revoke', (t) => t.consent.revoke(TENANT, 'num_a', peerNumber, at)],
@@ -159,8 +174,14 @@ class Steps {
     const claim = { tenant: TENANT, keyId: 'key_a', key, requestHash: hash, at }
     const event = { tenant: TENANT, eventType: 'call.completed', payload: { at }, at }
     const audited = {
-      ...{ id: this.#id('aud'), ...TENANT, eventType: 'call.ended', targetType: 'call' },
-      ...{ targetId: 'x', actor: 'platform', data: { at }, createdAt: at },
+      id: this.#id('aud'),
+      ...TENANT,
+      eventType: 'call.ended',
+      targetType: 'call',
+      targetId: 'x',
+      actor: 'platform',
+      data: { at },
+      createdAt: at,
     }
     const deliveryId = this.#id('dlv')
     const callId = this.#call()
@@ -180,7 +201,10 @@ class Steps {
       ['outbox.nextDueAt', (t) => t.outbox.nextDueAt()],
       ['idempotency.begin', (t) => t.idempotency.begin(claim)],
       ['idempotency.nameCall', (t) => t.idempotency.nameCall('key_a', key, callId)],
-      ['idempotency.complete', (t) => t.idempotency.complete('key_a', key, { status: 201, body: 'b', at })],
+      [
+        'idempotency.complete',
+        (t) => t.idempotency.complete('key_a', key, { status: 201, body: 'b', at }),
+      ],
       ['idempotency.free', (t) => t.idempotency.free('key_a', key)],
       ['audit.append', (t) => t.audit.append(audited)],
     ])

@@ -1,22 +1,34 @@
 // The store in memory: the same port as over PostgreSQL, with transactions that roll back and a process that can die.
 import { type Clock, Fault, Ids, type Random } from '@saperly/kernel'
-import type { Store, Tables } from '../../../packages/server/src/store/port.ts'
+import type { ConsentRow, Store, Tables } from '../../../packages/server/src/store/port.ts'
 import { ledgerTable } from './ledger.ts'
-import { auditGroup, auditTable, type MailRows, mailTables } from './mail.ts'
+import { auditGroup, auditTable, type MailRows, mailTables, type StoredAudit } from './mail.ts'
 import { ModelDatabase, ModelTable, Serialisation, Transaction } from './rows.ts'
-import { callTables, consentTable, pairOf, peerOf, type PlaceRows, tenantTables } from './tables.ts'
+import {
+  callTables,
+  consentTable,
+  type OptOutRow,
+  pairOf,
+  peerOf,
+  type PlaceRows,
+  tenantTables,
+} from './tables.ts'
 
 /** Retries of a transaction that was given up for another's sake, as over PostgreSQL. */
 const MAX_RETRIES = 3
 
 /** What surrounds each statement: it may wait, refuse, or never return. */
-export type Around = <T>(name: string, args: readonly unknown[], run: () => Promise<T>) => Promise<T>
+export type Around = <T>(
+  name: string,
+  args: readonly unknown[],
+  run: () => Promise<T>,
+) => Promise<T>
 
 /** Tables whose every method runs inside of `around`. */
 export function surround(tables: Tables, around: Around): Tables {
   const wrapped = new Map<string, object>()
   return new Proxy(tables, {
-    get(_, aggregate: string & keyof Tables) {
+    get(_, aggregate: keyof Tables) {
       const known = wrapped.get(aggregate)
       if (known) return known
       const methods = tables[aggregate] as Record<string, (...args: unknown[]) => Promise<unknown>>
@@ -66,8 +78,8 @@ export class ModelStore {
       keys: new ModelTable('api_key'),
       numbers: new ModelTable('phone_number'),
       connections: new ModelTable('connection'),
-      consents: new ModelTable('consent', pairOf),
-      optOuts: new ModelTable('opt_out', peerOf),
+      consents: new ModelTable<ConsentRow>('consent', pairOf),
+      optOuts: new ModelTable<OptOutRow>('opt_out', peerOf),
       calls: new ModelTable('call'),
       events: new ModelTable('call_event', ({ callId }) => callId),
       turns: new ModelTable('call_turn', ({ callId }) => callId),
@@ -78,7 +90,7 @@ export class ModelStore {
       webhooks: new ModelTable('webhook'),
       deliveries: new ModelTable('delivery', ({ dueAt }) => (dueAt === null ? 'done' : 'due')),
       idempotency: new ModelTable('idempotency'),
-      audits: new ModelTable('audit_event', auditGroup),
+      audits: new ModelTable<StoredAudit>('audit_event', auditGroup),
       chains: new ModelTable('audit_chain'),
     }
   }
@@ -90,18 +102,104 @@ export class ModelStore {
 
   /** The tables as one transaction sees them. */
   tablesOf(tx: Transaction): Tables {
-    const { rows, database } = this
-    const nextSeq = (): number => database.nextIdentity()
-    const { random, auditKey, maxLiveCalls } = this.#options
-    const ledger = ledgerTable(tx, rows, this.#ids, nextSeq)
-    return {
-      ...tenantTables(tx, rows, ledger, maxLiveCalls),
-      consent: consentTable(tx, rows),
-      ledger,
-      ...callTables(tx, rows, nextSeq),
-      ...mailTables(tx, rows),
-      audit: auditTable(tx, rows, { random, auditKey, nextSeq }),
-    }
+    return new TransactionTables(tx, this.rows, this.database, this.#ids, this.#options)
+  }
+}
+
+/** Made as they are asked for: most statements are of one aggregate. */
+class TransactionTables implements Tables {
+  readonly #tx: Transaction
+  readonly #rows: PlaceRows & MailRows
+  readonly #ids: Ids
+  readonly #options: ModelOptions
+  readonly #nextSeq: () => number
+  #ledger: Tables['ledger'] | null = null
+  #ofTenants: ReturnType<typeof tenantTables> | null = null
+  #ofCalls: ReturnType<typeof callTables> | null = null
+  #ofMail: ReturnType<typeof mailTables> | null = null
+
+  constructor(
+    tx: Transaction,
+    rows: PlaceRows & MailRows,
+    database: ModelDatabase,
+    ids: Ids,
+    options: ModelOptions,
+  ) {
+    this.#tx = tx
+    this.#rows = rows
+    this.#ids = ids
+    this.#options = options
+    this.#nextSeq = () => database.nextIdentity()
+  }
+
+  get ledger(): Tables['ledger'] {
+    return (this.#ledger ??= ledgerTable(this.#tx, this.#rows, this.#ids, this.#nextSeq))
+  }
+
+  get consent(): Tables['consent'] {
+    return consentTable(this.#tx, this.#rows)
+  }
+
+  get audit(): Tables['audit'] {
+    const { random, auditKey } = this.#options
+    return auditTable(this.#tx, this.#rows, { random, auditKey, nextSeq: this.#nextSeq })
+  }
+
+  get workspaces(): Tables['workspaces'] {
+    return this.#tenants().workspaces
+  }
+
+  get keys(): Tables['keys'] {
+    return this.#tenants().keys
+  }
+
+  get numbers(): Tables['numbers'] {
+    return this.#tenants().numbers
+  }
+
+  get connections(): Tables['connections'] {
+    return this.#tenants().connections
+  }
+
+  get calls(): Tables['calls'] {
+    return this.#callTables().calls
+  }
+
+  get events(): Tables['events'] {
+    return this.#callTables().events
+  }
+
+  get transcripts(): Tables['transcripts'] {
+    return this.#callTables().transcripts
+  }
+
+  get signalling(): Tables['signalling'] {
+    return this.#callTables().signalling
+  }
+
+  get webhooks(): Tables['webhooks'] {
+    return this.#mail().webhooks
+  }
+
+  get outbox(): Tables['outbox'] {
+    return this.#mail().outbox
+  }
+
+  get idempotency(): Tables['idempotency'] {
+    return this.#mail().idempotency
+  }
+
+  #tenants(): ReturnType<typeof tenantTables> {
+    const { maxLiveCalls } = this.#options
+    return (this.#ofTenants ??= tenantTables(this.#tx, this.#rows, this.ledger, maxLiveCalls))
+  }
+
+  #callTables(): ReturnType<typeof callTables> {
+    return (this.#ofCalls ??= callTables(this.#tx, this.#rows, this.#nextSeq))
+  }
+
+  #mail(): ReturnType<typeof mailTables> {
+    return (this.#ofMail ??= mailTables(this.#tx, this.#rows))
   }
 }
 
@@ -173,7 +271,7 @@ export class ModelConnection implements Store {
   }
 
   async #within<T>(body: (tx: Transaction) => Promise<T>): Promise<T> {
-    await this.#alive()
+    if (this.#dead) await this.#alive()
     const tx = new Transaction(this.#model.database)
     this.#open.add(tx)
     try {

@@ -14,7 +14,7 @@ import type {
   WorkspaceRow,
 } from '../../../packages/server/src/store/port.ts'
 import { accountKey, type AccountRow, type LedgerRows } from './ledger.ts'
-import { pageById, sameTenant } from './lists.ts'
+import { pageById, sameTenant, without } from './lists.ts'
 import { type ModelTable, refused, type Transaction } from './rows.ts'
 
 /** Credit of a new workspace in each environment. */
@@ -103,7 +103,10 @@ export function tenantTables(
           const tenant = { workspaceId: row.id, environment }
           const account: AccountRow = {
             ...tenant,
-            ...{ postedCents: 0, heldCents: 0, openHolds: 0, maxOpenHolds: maxLiveCalls },
+            postedCents: 0,
+            heldCents: 0,
+            openHolds: 0,
+            maxOpenHolds: maxLiveCalls,
           }
           await tx.insert(accounts, accountKey(tenant), account)
           await money.topUp(tenant, WELCOME_CREDIT_CENTS, 'welcome credit', row.createdAt)
@@ -314,7 +317,8 @@ export function callTables(
       async append(row) {
         assert(tx.get(calls, row.callId), 'an event belongs to a call that exists')
         const data = JSON.parse(JSON.stringify(row.data)) as Record<string, unknown>
-        await tx.insert(events, row.id, { ...row, data, seq: nextSeq() })
+        if (await tx.forUpdate(events, row.id)) return
+        tx.put(events, row.id, { ...row, data, seq: nextSeq() })
       },
       async list(callId, afterId) {
         const after = afterId === null ? 0 : (tx.get(events, afterId)?.seq ?? 0)
@@ -323,16 +327,16 @@ export function callTables(
           .filter(({ seq }) => seq > after)
           .toSorted((a, b) => a.seq - b.seq)
           .slice(0, EVENTS_MAX)
-          .map(({ seq: _, ...row }) => row)
+          .map((row) => without(row, 'seq'))
       },
     },
     transcripts: {
       async append(row) {
         assert(tx.get(calls, row.callId), 'a turn belongs to a call that exists')
-        await tx.insert(turns, `${row.callId}/${row.position}`, row)
+        const key = `${row.callId}/${row.position}`
+        if (!(await tx.forUpdate(turns, key))) tx.put(turns, key, row)
       },
-      list: async (callId) =>
-        tx.group(turns, callId).toSorted((a, b) => a.position - b.position),
+      list: async (callId) => tx.group(turns, callId).toSorted((a, b) => a.position - b.position),
     },
     signalling: {
       async keep(callId, messages, at) {
@@ -360,4 +364,3 @@ function guardCall(old: CallRow, changed: CallRow): void {
 function given<P extends object>(patch: P): P {
   return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined)) as P
 }
-

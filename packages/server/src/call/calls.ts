@@ -25,6 +25,8 @@ export class CallRegistry implements Calls {
   readonly #deps: CallDeps
   readonly #sessions = new Map<string, Session>()
   readonly #running = new Set<Promise<void>>()
+  /** Incoming calls that are still being recorded, and their end where the caller has given up meanwhile. */
+  readonly #arriving = new Map<string, NetworkEvent | null>()
   /** Sandbox calls asked for through the API, waiting to come in. */
   readonly #expected = new Map<string, Deferred<Answer | null>>()
   #heartbeat: Timer | null = null
@@ -141,6 +143,8 @@ export class CallRegistry implements Calls {
     const plan = await this.#plan(placement)
     const session = new Session(this.#deps, call, plan)
     this.#sessions.set(call.id, session)
+    const ended = this.#arriving.get(call.id)
+    if (ended) session.onNetwork(ended)
     const running = session
       .run()
       .catch((error: unknown) => this.#giveUp(session, error))
@@ -154,7 +158,10 @@ export class CallRegistry implements Calls {
 
   async #plan({ call, number, connection }: Placement): Promise<CallPlan> {
     const { settings } = connection
-    const workspace = await this.#deps.store.tables.workspaces.get(call.workspaceId)
+    // The call is on record and its money is held: whatever is in the way, it goes on from here.
+    const workspace = await persist(this.#deps, () =>
+      this.#deps.store.tables.workspaces.get(call.workspaceId),
+    )
     return {
       settings,
       instructions: call.instructions ?? settings.instructions,
@@ -196,8 +203,12 @@ export class CallRegistry implements Calls {
   }
 
   #onNetwork(event: NetworkEvent): void {
-    if (event.type === 'incoming') void this.#onIncoming(event)
-    else this.#sessions.get(event.callId)?.onNetwork(event)
+    if (event.type === 'incoming') return void this.#onIncoming(event)
+    const session = this.#sessions.get(event.callId)
+    if (session) session.onNetwork(event)
+    else if (event.type === 'ended' && this.#arriving.has(event.callId)) {
+      this.#arriving.set(event.callId, event)
+    }
   }
 
   async #onIncoming(incoming: Incoming): Promise<void> {
@@ -205,6 +216,7 @@ export class CallRegistry implements Calls {
     const { callId } = incoming
     const refuse = (sipCode: number): void => network.post({ type: 'reject', callId, sipCode })
     if (this.#draining) return refuse(503)
+    this.#arriving.set(callId, null)
     try {
       const outcome = await answer(this.#deps, incoming)
       if (outcome.taken) await this.#open(outcome.placement)
@@ -213,6 +225,8 @@ export class CallRegistry implements Calls {
     } catch (error) {
       log.error('call.incoming.failed', { callId }, error)
       refuse(500)
+    } finally {
+      this.#arriving.delete(callId)
     }
   }
 

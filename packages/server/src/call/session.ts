@@ -70,8 +70,13 @@ export class Session {
         this.#scope = scope
         scope.defer('log', () => this.#log.flushed())
         scope.defer('brain', () => this.#brain?.close())
-        await this.#begin()
-        await this.#steps.runUntil(() => this.#call.state === 'ended', scope.signal)
+        try {
+          await this.#begin()
+          await this.#steps.runUntil(() => this.#call.state === 'ended', scope.signal)
+        } finally {
+          // The scope waits for its questions, and a brain may never answer one.
+          this.#conversation?.letGo()
+        }
       })
     } catch (error) {
       this.#accepted.reject(error)

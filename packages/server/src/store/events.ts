@@ -12,10 +12,16 @@ export function events(sql: Sql): Tables['events'] {
     async append(row) {
       const added = await sql.count(
         `insert into call_event (workspace_id, environment, call_id, id, type, at, data)
-         select workspace_id, environment, id, $2, $3, $4, $5 from call where id = $1`,
+         select workspace_id, environment, id, $2, $3, $4, $5 from call where id = $1
+         on conflict (workspace_id, environment, call_id, id) do nothing`,
         [row.callId, row.id, row.type, instant(row.at), json(row.data)],
       )
-      assert(added === 1, 'an event belongs to a call that exists')
+      if (added === 1) return
+      const [known] = await sql.rows('select 1 from call_event where call_id = $1 and id = $2', [
+        row.callId,
+        row.id,
+      ])
+      assert(known, 'an event belongs to a call that exists')
     },
     list: (callId, afterId) =>
       sql.rows<EventRow>(

@@ -219,11 +219,13 @@ export interface Tables {
     ): Promise<{ count: number; totalCostCents: number; totalDurationSec: number }>
   }
   events: {
+    /** A second time changes nothing: whoever lost the answer of the first may ask again. */
     append(row: EventRow): Promise<void>
     /** Oldest first, at most 10,000; those after the event `afterId` when given. */
     list(callId: string, afterId: string | null): Promise<EventRow[]>
   }
   transcripts: {
+    /** As for events, a second time changes nothing. */
     append(row: TurnRow): Promise<void>
     list(callId: string): Promise<TurnRow[]>
   }

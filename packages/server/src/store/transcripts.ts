@@ -32,7 +32,7 @@ export function transcripts(sql: Sql): Tables['transcripts'] {
         ['workspaceId', 'environment', ...FIELDS],
         { ...tenant, ...row },
       )
-      await sql.count(insert.text, insert.values)
+      await sql.count(`${insert.text} on conflict do nothing`, insert.values)
     },
     list: (callId) =>
       sql.rows<TurnRow>(

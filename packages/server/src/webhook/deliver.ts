@@ -1,6 +1,7 @@
 // The delivery worker: takes what is due from the outbox, POSTs it signed, and writes down what became of it.
 import { Cancelled, Fault, type Clock, type Log, type Random } from '@saperly/kernel'
-import type { Dialler } from '../outbound/dialler.ts'
+import type { OutboundRequest } from '../outbound/dialler.ts'
+import type { OutboundResponse } from '../outbound/response.ts'
 import { DialError } from '../outbound/watch.ts'
 import { type SecretBox, sealedFor } from '../secrets/box.ts'
 import type { DeliveryRow, Store, WebhookRow } from '../store/port.ts'
@@ -34,7 +35,9 @@ export type Claimed = DeliveryRow & { webhook: WebhookRow }
 
 export interface DelivererDeps {
   store: { tables: Pick<Store['tables'], 'outbox'> }
-  dialler: Dialler
+  dialler: {
+    request(request: OutboundRequest): Promise<Pick<OutboundResponse, 'status' | 'discard'>>
+  }
   box: SecretBox
   clock: Clock
   random: Random

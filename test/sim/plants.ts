@@ -1,0 +1,145 @@
+// Bugs that are planted to see them caught: each wraps one port of the process and breaks one promise.
+import type { Clock } from '@saperly/kernel'
+import type { Network } from '@saperly/network'
+import type { Store, Tables, Tenant } from '../../packages/server/src/store/port.ts'
+import type { Chance } from './chance.ts'
+import type { Invariant } from './journal.ts'
+import { type Around, surround } from './model/store.ts'
+
+/** What stands between the process and its ports; nothing by default. */
+export interface Plant {
+  store?: (store: Store, chance: Chance) => Store
+  network?: (network: Network) => Network
+  clock?: (clock: Clock, chance: Chance) => Clock
+}
+
+/** A store whose statements go through `around`, those of transactions with the transaction's tables. */
+function storeWith(store: Store, around: (tables: Tables, inside: boolean) => Around): Store {
+  return {
+    tables: surround(store.tables, around(store.tables, false)),
+    transaction: (body) =>
+      store.transaction((tables) => body(surround(tables, around(tables, true)))),
+    close: () => store.close(),
+  }
+}
+
+/** Replaces what one statement does, as often as `when` says. */
+function instead(
+  statement: string,
+  act: (tables: Tables, args: readonly unknown[], run: () => Promise<unknown>) => Promise<unknown>,
+  onlyInside = false,
+): Plant {
+  return {
+    store: (store) =>
+      storeWith(store, (tables, inside) => (name, args, run) => {
+        if (name !== statement || (onlyInside && !inside)) return run()
+        return act(tables, args, run) as ReturnType<typeof run>
+      }),
+  }
+}
+
+const SECOND_HOLD = 77
+
+export const PLANTS: Record<string, { breaks: Invariant; plant: Plant }> = {
+  'double settle': {
+    breaks: 'the bill is the sum of its postings',
+    plant: instead('ledger.settle', async ({ ledger, calls }, args, run) => {
+      const settled = await run()
+      const [callId, costCents, at, hold] = args as [string, number, number, number]
+      const call = (await calls.unfinished()).find(({ id }) => id === callId)
+      if (!settled || !call || hold > 0) return settled
+      const { workspaceId, environment, keyId } = call
+      const tenant: Tenant = { workspaceId, environment }
+      const again = { tenant, callId, hold: SECOND_HOLD, keyId, amountCents: 1, at }
+      if ((await ledger.reserve(again)).ok) await ledger.settle(callId, costCents, at, SECOND_HOLD)
+      return settled
+    }),
+  },
+  overspend: {
+    breaks: 'settled is at most held',
+    plant: instead('ledger.settle', ({ ledger }, args) => {
+      const [callId, costCents, at, hold] = args as [string, number, number, number]
+      return ledger.settle(callId, costCents + 60, at, hold)
+    }),
+  },
+  'a hold is forgotten': {
+    breaks: 'a hold is resolved once',
+    plant: instead('ledger.release', () => Promise.resolve(true)),
+  },
+  'a hold is only said to be there': {
+    breaks: 'no INVITE without consent and a hold',
+    plant: instead('ledger.reserve', () =>
+      Promise.resolve({ ok: true, value: { balanceCents: 100 } }),
+    ),
+  },
+  'lost event': {
+    breaks: 'one terminal event per call',
+    plant: instead('outbox.emit', (_, args, run) => {
+      const [{ eventType }] = args as [{ eventType: string }]
+      return eventType === 'call.failed' ? Promise.resolve(0) : run()
+    }),
+  },
+  'an event twice': {
+    breaks: 'one terminal event per call',
+    plant: instead('outbox.emit', async (_, args, run) => {
+      const [{ eventType }] = args as [{ eventType: string }]
+      if (eventType === 'call.completed') await run()
+      return run()
+    }),
+  },
+  'a step is not written down': {
+    breaks: 'events replay to the stored state',
+    plant: instead('events.append', (_, args, run) => {
+      const [{ type }] = args as [{ type: string }]
+      return type === 'answered' ? Promise.resolve() : run()
+    }),
+  },
+  'consent race': {
+    breaks: 'no INVITE without consent and a hold',
+    plant: instead(
+      'consent.standing',
+      () => Promise.resolve({ optedOut: false, consented: true }),
+      true,
+    ),
+  },
+  'a key that is always fresh': {
+    breaks: 'an idempotency key makes one call',
+    plant: instead('idempotency.begin', async (_, __, run) => {
+      await run()
+      return { state: 'fresh' }
+    }),
+  },
+  'speak before disclosure': {
+    breaks: 'nothing is spoken before the disclosure',
+    plant: {
+      network: (network) =>
+        new Proxy(network, {
+          get(target, name: keyof Network) {
+            const member = target[name]
+            if (typeof member !== 'function') return member
+            if (name !== 'post') return (member as () => unknown).bind(target)
+            return (command: Parameters<Network['post']>[0]) => {
+              if (command.type === 'speak' && command.protected) {
+                target.post({ ...command, utteranceId: 'first', protected: false })
+              }
+              target.post(command)
+            }
+          },
+        }),
+    },
+  },
+  'leaked timer': {
+    breaks: 'nothing is left behind',
+    plant: {
+      clock: (clock, chance) => ({
+        now: () => clock.now(),
+        monotonicMs: () => clock.monotonicMs(),
+        sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
+        schedule(delayMs, callback) {
+          const timer = clock.schedule(delayMs, callback)
+          return chance.hits(0.05) ? { cancel: () => {} } : timer
+        },
+      }),
+    },
+  },
+}

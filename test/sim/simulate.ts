@@ -1,0 +1,272 @@
+// One simulation: a platform, its customers and a carrier, driven by one seed to the end of its last call.
+import { assert, liveScopes, seededRandom, SimClock, silentLog } from '@saperly/kernel'
+import { SecretBox, sealedFor } from '../../packages/server/src/secrets/box.ts'
+import {
+  connectionRow,
+  consentRow,
+  keyRow,
+  numberRow,
+  TENANT,
+  webhookRow,
+} from '../../packages/server/src/store/testing-rows.ts'
+import { Chance } from './chance.ts'
+import { Checkers } from './checkers.ts'
+import { Customers } from './customers.ts'
+import { CALM, type FaultRates, weatherOf } from './faults.ts'
+import { Journal, type Violation } from './journal.ts'
+import { Life, type LifeWorld } from './life.ts'
+import { ModelStore } from './model/store.ts'
+import type { Plant } from './plants.ts'
+
+export interface Simulation {
+  seed: number
+  /** How many calls are asked for, placed and received together. */
+  calls: number
+  plant?: Plant
+  rates?: FaultRates
+}
+
+export interface SimulationResult {
+  seed: number
+  violations: readonly Violation[]
+  lines: readonly string[]
+  /** Equal for two runs that went the same way. */
+  digest: string
+  asked: number
+  /** Calls that came to be, by how they ended. */
+  ended: Readonly<Record<string, number>>
+  crashes: number
+  /** Calls without an owner in a process that lived to the end: its successor ended them. */
+  orphans: number
+  simulatedMs: number
+}
+
+const PEERS = Array.from({ length: 14 }, (_, index) => `+155555501${10 + index}`)
+/** Simulated time after which a world that has not come to rest is called stuck. */
+const LIMIT_MS = 12 * 3_600_000
+const RESTART_MS = 1_500
+/** Simulated seconds within which a process must have closed. */
+const CLOSING_SEC = 600
+
+export async function simulate({
+  seed,
+  calls,
+  plant = {},
+  rates,
+}: Simulation): Promise<SimulationResult> {
+  const world = new SimWorld(seed, plant, rates)
+  await world.furnish()
+  await world.run(calls)
+  return world.result(calls)
+}
+
+class SimWorld {
+  readonly #seed: number
+  readonly #clock = new SimClock()
+  readonly #chance: Chance
+  readonly #journal: Journal
+  readonly #model: ModelStore
+  readonly #checkers: Checkers
+  readonly #customers: Customers
+  readonly #context: LifeWorld
+  #life: Life | null = null
+  #crashes = 0
+  #orphans = 0
+  /** Scopes of this process that were open before, and those that died open with a simulated one. */
+  #scopes = liveScopes()
+
+  constructor(seed: number, plant: Plant, rates: FaultRates | undefined) {
+    this.#seed = seed
+    const random = seededRandom(seed)
+    const chance = new Chance(seededRandom(seed ^ 0x5bd1e995))
+    this.#chance = chance
+    const clock = this.#clock
+    const journal = new Journal(clock)
+    this.#journal = journal
+    const model = new ModelStore({ clock, random, auditKey: 'sim', maxLiveCalls: 12 })
+    this.#model = model
+    this.#checkers = new Checkers(model, journal)
+    const numbers = NUMBERS.map(({ id, phoneNumber }) => ({ id, phoneNumber }))
+    this.#customers = new Customers({
+      clock,
+      random,
+      chance,
+      journal,
+      tenant: TENANT,
+      keys: KEYS,
+      numbers,
+      peers: PEERS,
+      life: () => this.#life,
+      reported: (callId) => this.#checkers.reported(callId),
+    })
+    this.#context = {
+      clock,
+      random,
+      chance,
+      journal,
+      model,
+      plant,
+      targets: PEERS.slice(0, 4),
+      rates: rates ?? weatherOf(chance),
+      box: new SecretBox(new Uint8Array(32).fill(7), random),
+      posted: (command) => this.#checkers.onCommand(command),
+      log: {
+        ...silentLog,
+        error: (event, fields, cause) => {
+          const why = cause instanceof Error ? `${cause.name} ${cause.message}` : ''
+          journal.note(`error ${event} ${String(fields?.['callId'] ?? '')} ${why}`)
+        },
+      },
+    }
+  }
+
+  async furnish(): Promise<void> {
+    const { tables } = this.#model.connect()
+    const at = this.#clock.now()
+    await tables.workspaces.create({ id: TENANT.workspaceId, name: 'A', createdAt: at })
+    for (const key of KEYS) await tables.keys.insert(key)
+    await tables.connections.insert(CONNECTION)
+    for (const number of NUMBERS) await tables.numbers.insert(number)
+    const secret = this.#context.box.seal('whsec', sealedFor.webhook('whk_a'))
+    const events = ['call.received', 'call.answered', 'call.completed', 'call.failed']
+    await tables.webhooks.insert(webhookRow({ secret, events }))
+    for (const [index, { numberId, peerNumber }] of PAIRS.entries()) {
+      if (this.#chance.hits(0.85)) {
+        const id = `con_${String(index).padStart(3, '0')}`
+        await tables.consent.grant(consentRow({ id, numberId, peerNumber, grantedAt: at }))
+      }
+    }
+    await tables.ledger.topUp(TENANT, this.#chance.pick([1, 400, 20_000]), 'start', at)
+  }
+
+  async run(calls: number): Promise<void> {
+    await this.#live()
+    for (let asked = 0; asked < calls; asked++) {
+      this.#customers.begin()
+      for (let stirs = this.#chance.between(0, 3); stirs > 0; stirs--) this.#customers.stir()
+      await this.#advance(
+        this.#chance.weighted([
+          [3, 0],
+          [3, 800],
+          [2, 9_000],
+        ]),
+      )
+    }
+    await this.#rest()
+    await this.#closeLast()
+    await this.#checkers.atEnd(1)
+  }
+
+  result(asked: number): SimulationResult {
+    const { violations, lines } = this.#journal
+    const ended: Record<string, number> = {}
+    for (const { row } of this.#model.rows.calls.rows.values()) {
+      const how = `${row.status} ${row.hangupCause}`
+      ended[how] = (ended[how] ?? 0) + 1
+    }
+    return {
+      seed: this.#seed,
+      violations,
+      lines,
+      digest: this.#journal.digest(),
+      asked,
+      ended,
+      crashes: this.#crashes,
+      orphans: this.#orphans,
+      simulatedMs: this.#clock.monotonicMs(),
+    }
+  }
+
+  /** Until nobody wants anything and no call is live. */
+  async #rest(): Promise<void> {
+    while (this.#customers.busy > 0 || (this.#life?.calls?.live ?? 1) > 0) {
+      if (this.#clock.monotonicMs() > LIMIT_MS) {
+        const left = `${this.#customers.busy} requests, ${this.#life?.calls?.live ?? '?'} calls`
+        return this.#journal.broken('a call of a living process comes to its end', left)
+      }
+      await this.#advance(5_000)
+    }
+  }
+
+  /** The last process gives everything back; another one ends what has lost its owner, and does the same. */
+  async #closeLast(): Promise<void> {
+    this.#context.rates = CALM
+    if (this.#life && !this.#life.dead) await this.#close(this.#life)
+    this.#life?.kill()
+    this.#orphans = [...this.#model.rows.calls.rows.values()].filter(
+      ({ row }) => row.state !== 'ended',
+    ).length
+    await this.#live()
+    assert(this.#life, 'a calm world has a process')
+    await this.#close(this.#life)
+  }
+
+  async #close(life: Life): Promise<void> {
+    life.calm()
+    let closed = false
+    void life.close().then(() => (closed = true))
+    for (let waited = 0; !closed && waited < CLOSING_SEC; waited++) await this.#clock.advance(1_000)
+    const left = {
+      unclosed: Number(!closed),
+      timers: life.clock.pending,
+      scopes: liveScopes() - this.#scopes,
+      locks: this.#model.database.locks.held,
+      legs: life.carrier.live,
+    }
+    const open = Object.entries(left).filter(([, count]) => count !== 0)
+    if (open.length > 0) this.#journal.broken('nothing is left behind', JSON.stringify(left))
+  }
+
+  async #advance(ms: number): Promise<void> {
+    await this.#clock.advance(ms)
+    if (this.#life?.dead) await this.#live()
+  }
+
+  /** A process that takes calls, however often it has to be started. */
+  async #live(): Promise<void> {
+    for (;;) {
+      if (this.#life) {
+        this.#crashes++
+        await this.#clock.advance(RESTART_MS)
+        // What died open stays open: its code never goes on.
+        this.#scopes = liveScopes()
+      }
+      const life = new Life(this.#context)
+      this.#life = life
+      let started: boolean | null = null
+      life.start().then(
+        () => (started = true),
+        (error: unknown) => {
+          this.#journal.note(`a start failed: ${String(error)}`)
+          started = false
+        },
+      )
+      while (started === null) await this.#clock.advance(100)
+      if (started && !life.dead) return
+      life.kill()
+    }
+  }
+}
+
+const CONNECTION = connectionRow({
+  settings: {
+    ...connectionRow().settings,
+    callControl: {
+      endCall: true,
+      sendDtmf: true,
+      transfer: { targets: ['+15555550110', '+15555550111', '+15555550112'], from: null },
+    },
+  },
+})
+
+const NUMBERS = [numberRow(), numberRow({ id: 'num_b', phoneNumber: '+15555550198' })]
+
+const KEYS = [
+  keyRow(),
+  keyRow({ id: 'key_b', hash: 'b', spendLimitCents: 300, spendLimitResetPeriod: 'monthly' }),
+  keyRow({ id: 'key_c', hash: 'c', mintedByTokenId: 'key_b', spendLimitCents: 120 }),
+]
+
+const PAIRS = NUMBERS.flatMap(({ id: numberId }) =>
+  PEERS.map((peerNumber) => ({ numberId, peerNumber })),
+)
