@@ -42,7 +42,7 @@ export function weatherOf(chance: Chance): FaultRates {
     commitRefused: 0.004 * storm,
     commitUnknown: 0.003 * storm,
     answerLost: 0.001 * storm,
-    crash: 0.0006 * storm,
+    crash: chance.pick([0, 0.0003, 0.0006, 0.002]),
   }
 }
 

@@ -19,6 +19,7 @@ export type Invariant =
   | 'events replay to the stored state'
   | 'a call of a living process comes to its end'
   | 'the audit chain is whole'
+  | 'a call outlives a short outage'
 
 export interface Violation {
   invariant: Invariant

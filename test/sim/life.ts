@@ -90,7 +90,7 @@ export class Life {
       clock,
       ids,
       log,
-      brains: new SimBrains(clock, chance, targets),
+      brains: this.#world.plant.brains ?? new SimBrains(clock, chance, targets),
       rates: new RateDeck([{ prefix: '+1555', manualCentsPerMin: 13, hostedCentsPerMin: 26 }]),
       policy: {
         allowedCountries: null,

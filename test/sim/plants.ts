@@ -1,16 +1,19 @@
 // Bugs that are planted to see them caught: each wraps one port of the process and breaks one promise.
 import type { Clock } from '@saperly/kernel'
 import type { Network } from '@saperly/network'
+import type { Brains } from '../../packages/server/src/brain/port.ts'
 import type { Store, Tables, Tenant } from '../../packages/server/src/store/port.ts'
 import type { Chance } from './chance.ts'
 import type { Invariant } from './journal.ts'
-import { type Around, surround } from './model/store.ts'
+import { CALM, type FaultRates } from './faults.ts'
+import { type Around, away, surround } from './model/store.ts'
 
 /** What stands between the process and its ports; nothing by default. */
 export interface Plant {
   store?: (store: Store, chance: Chance) => Store
   network?: (network: Network) => Network
   clock?: (clock: Clock, chance: Chance) => Clock
+  brains?: Brains
 }
 
 /** A store whose statements go through `around`, those of transactions with the transaction's tables. */
@@ -40,7 +43,14 @@ function instead(
 
 const SECOND_HOLD = 77
 
-export const PLANTS: Record<string, { breaks: Invariant; plant: Plant }> = {
+/** A bug, what it breaks, and the weather in which it shows; any, when none is named. */
+interface Planted {
+  breaks: Invariant
+  plant: Plant
+  rates?: FaultRates
+}
+
+export const PLANTS: Record<string, Planted> = {
   'double settle': {
     breaks: 'the bill is the sum of its postings',
     plant: instead('ledger.settle', async ({ ledger, calls }, args, run) => {
@@ -96,6 +106,7 @@ export const PLANTS: Record<string, { breaks: Invariant; plant: Plant }> = {
   },
   'consent race': {
     breaks: 'no INVITE without consent and a hold',
+    rates: { ...CALM, slow: 0.4, slowMs: 400 },
     plant: instead(
       'consent.standing',
       () => Promise.resolve({ optedOut: false, consented: true }),
@@ -124,6 +135,27 @@ export const PLANTS: Record<string, { breaks: Invariant; plant: Plant }> = {
               }
               target.post(command)
             }
+          },
+        }),
+    },
+  },
+  'an outage that is not outlived': {
+    breaks: 'a call outlives a short outage',
+    plant: instead('ledger.extend', () => Promise.reject(away())),
+  },
+  'an end that nobody hears of': {
+    breaks: 'a call of a living process comes to its end',
+    plant: {
+      network: (network) =>
+        new Proxy(network, {
+          get(target, name: keyof Network) {
+            const member = target[name]
+            if (typeof member !== 'function') return member
+            if (name !== 'subscribe') return (member as () => unknown).bind(target)
+            return (listener: Parameters<Network['subscribe']>[0]) =>
+              target.subscribe((event) => {
+                if (event.type !== 'ended' || event.measuredMs !== null) listener(event)
+              })
           },
         }),
     },

@@ -1,5 +1,5 @@
 // One simulation: a platform, its customers and a carrier, driven by one seed to the end of its last call.
-import { assert, liveScopes, seededRandom, SimClock, silentLog } from '@saperly/kernel'
+import { assert, Fault, liveScopes, seededRandom, SimClock, silentLog } from '@saperly/kernel'
 import { SecretBox, sealedFor } from '../../packages/server/src/secrets/box.ts'
 import {
   connectionRow,
@@ -23,7 +23,7 @@ export interface Simulation {
   /** How many calls are asked for, placed and received together. */
   calls: number
   plant?: Plant
-  rates?: FaultRates
+  rates?: FaultRates | undefined
 }
 
 export interface SimulationResult {
@@ -114,7 +114,13 @@ class SimWorld {
         ...silentLog,
         error: (event, fields, cause) => {
           const why = cause instanceof Error ? `${cause.name} ${cause.message}` : ''
-          journal.note(`error ${event} ${String(fields?.['callId'] ?? '')} ${why}`)
+          const callId = String(fields?.['callId'] ?? '')
+          journal.note(`error ${event} ${callId} ${why}`)
+          // No outage of the simulated database lasts as long as a call must hold out.
+          const short = cause instanceof Fault && cause.retryable
+          if (event === 'call.session.failed' && short) {
+            journal.broken('a call outlives a short outage', callId)
+          }
         },
       },
     }

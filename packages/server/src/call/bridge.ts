@@ -57,7 +57,8 @@ export class Bridge {
     const refusal = await this.#reserve(call, this.#recordOf(call, to))
     if (refusal) return refusal
     const own =
-      call.environment === 'test' && (await store.tables.numbers.findActive('test', to)) !== null
+      call.environment === 'test' &&
+      (await persist(this.#deps, () => store.tables.numbers.findActive('test', to))) !== null
     network.post({
       type: 'bridge',
       callId: call.id,
@@ -116,7 +117,9 @@ export class Bridge {
   async #callerFor(call: CallRow): Promise<string> {
     const { tables } = this.#deps.store
     const wanted = this.#plan.settings.callControl.transfer?.from ?? null
-    const number = wanted && (await tables.numbers.findActive(call.environment, wanted))
+    const number =
+      wanted &&
+      (await persist(this.#deps, () => tables.numbers.findActive(call.environment, wanted)))
     if (number && number.workspaceId === call.workspaceId) return number.phoneNumber
     return call.direction === 'outbound' ? call.from : call.to
   }

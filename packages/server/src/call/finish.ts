@@ -34,8 +34,11 @@ export async function finish(
   const at = deps.clock.now()
   const messages = await deps.network.trace(call.id)
   const row = await deps.store.transaction(async (tables) => {
+    // As it is stored: a session whose last commit got no answer does not know of its own target.
+    const stored = await tables.calls.change(call.id, liveStates, {})
+    if (!stored) return null
+    const { bridge } = stored
     const bill = await settle(tables, call.id, CALL_HOLD, outcome.costCents, at)
-    const { bridge } = call
     const target =
       bridge && (await settle(tables, call.id, bridge.hold, targetCents(bridge, end.targetMs), at))
     const final = await tables.calls.change(call.id, liveStates, {
@@ -51,7 +54,7 @@ export async function finish(
       hasTranscript: end.hasTranscript,
       endedAt: at,
     })
-    if (!final) return null
+    assert(final, 'a call that is locked stays as it is')
     if (messages.length > 0) await tables.signalling.keep(call.id, messages, at)
     await tell(deps, tables, final, target ? [bill, target] : [bill])
     return final

@@ -74,8 +74,9 @@ export class Session {
           await this.#begin()
           await this.#steps.runUntil(() => this.#call.state === 'ended', scope.signal)
         } finally {
-          // The scope waits for its questions, and a brain may never answer one.
+          // The scope waits for its questions, which a brain may never answer; a customer may wait for a transfer.
           this.#conversation?.letGo()
+          this.#transfers.ended()
         }
       })
     } catch (error) {
@@ -95,7 +96,9 @@ export class Session {
       return network.post({ type: 'answer', callId, talk, recordTo })
     }
     await this.#move('dial', {}, null, {})
-    const own = environment === 'test' && (await store.tables.numbers.findActive('test', to))
+    const own =
+      environment === 'test' &&
+      (await persist(this.#deps, () => store.tables.numbers.findActive('test', to)))
     network.post({
       type: 'dial',
       callId,
@@ -355,7 +358,8 @@ export class Session {
         hasTranscript: this.#log.turns > 0,
       }),
     )
-    const final = row ?? (await this.#deps.store.tables.calls.get(this.#tenant, this.#call.id))
+    const { calls } = this.#deps.store.tables
+    const final = row ?? (await persist(this.#deps, () => calls.get(this.#tenant, this.#call.id)))
     assert(final?.state === 'ended', 'a finished call is final')
     this.#call = final
     this.#conversation?.ended({

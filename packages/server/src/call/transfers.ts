@@ -4,7 +4,7 @@ import type { CallRow, Tenant } from '../store/port.ts'
 import { Bridge } from './bridge.ts'
 import type { CallDeps } from './deps.ts'
 import type { CallPlan } from './plan.ts'
-import type { CallLog } from './timeline.ts'
+import { type CallLog, persist } from './timeline.ts'
 import { mayTransfer, type TransferRefusal, TransferRequest } from './transfer.ts'
 
 const TRANSFER_TYPES = [
@@ -79,7 +79,7 @@ export class Transfers {
   /** A brain asks: what the API would answer with, it is told as a transfer that failed. */
   async beginUnasked(tenant: Tenant, to: string): Promise<void> {
     if (this.bridged) return
-    const refused = await mayTransfer(this.#deps, tenant, to)
+    const refused = await persist(this.#deps, () => mayTransfer(this.#deps, tenant, to))
     if (refused) {
       const reason =
         refused._tag === 'RecipientOptedOut' ? 'recipient_opted_out' : 'destination_not_allowed'

@@ -277,6 +277,11 @@ describe.each(serversUnderTest)('records on $name', ({ binDir }) => {
     await expect(
       tables.events.append({ id: 'evt_x', callId: 'none', type: 'turn', at: NOW, data: {} }),
     ).rejects.toThrow('a call that exists')
+    // Whoever lost the answer asks again: what is there stays as it was.
+    await tables.events.append({ id: 'evt_3', callId: 'call_a', type: 'turn', at: NOW, data: {} })
+    await tables.transcripts.append({ ...turn, text: 'again' })
+    expect(await tables.events.list('call_a', null)).toEqual(events)
+    expect(await tables.transcripts.list('call_a')).toHaveLength(1)
   })
 
   it('keep signalling once, byte for byte, and forget it after its time', async () => {
