@@ -4,7 +4,7 @@ import { systemRandom } from '@saperly/kernel'
 import { describe, expect, test } from 'vitest'
 import { simulate, type SimulationResult } from './simulate.ts'
 
-const FIXED_SEEDS = Array.from({ length: 14 }, (_, index) => 1_001 + index)
+const FIXED_SEEDS = Array.from({ length: 10 }, (_, index) => 1_001 + index)
 const CALLS = 200
 /** Seeds that have failed once, with what was wrong. */
 const kept = JSON.parse(readFileSync(new URL('kept.json', import.meta.url), 'utf8')) as {
