@@ -23,7 +23,7 @@ describe.each(serversUnderTest)('a storm on $name', ({ binDir }) => {
   afterEach(async () => {
     const problems = await test.store.tables.ledger.verify()
     await test.close()
-    expect(problems).toEqual([])
+    if (problems.length > 0) throw new Error(JSON.stringify(problems))
   })
 
   async function open(maxLiveCalls: number, fundsCents: number): Promise<void> {
