@@ -1,5 +1,6 @@
 // Durable reserves and settles a second, by clients and workspaces, beside a bare group-commit loop of the same rows.
 import { execFile } from 'node:child_process'
+import { loadavg } from 'node:os'
 import { promisify } from 'node:util'
 import { openBare } from './ledger/bare.mjs'
 import { connectionOf, openDatabase, openServers } from './ledger/places.mjs'
@@ -23,6 +24,7 @@ export default async function ledger([sec, ...clients]) {
 }
 
 async function measureServer(server, counts, cellMs) {
+  const loadBefore = loadavg()[0].toFixed(1)
   const database = await openDatabase(server)
   const bare = await openBare(connectionOf(database.address))
   const ways = {
@@ -45,7 +47,9 @@ async function measureServer(server, counts, cellMs) {
   }
   const problems = await database.store.tables.ledger.verify()
   if (problems.length > 0) throw new Error(`the books are wrong: ${JSON.stringify(problems)}`)
-  console.log(`\n${server.name}, ${database.about}; the books were right after it`)
+  console.log(
+    `\n${server.name}, ${database.about}; load average before it ${loadBefore}; the books were right after it`,
+  )
   table(rows)
   await pgbench(database.address)
   await bare.close()

@@ -168,6 +168,31 @@ describe.each(serversUnderTest)('the lane of the ledger on $name', ({ binDir }) 
     expect(await ledger.balance(TENANT)).toBe(WELCOME_CENTS - 4)
   })
 
+  it('tells all of a batch when their connection breaks, and has another for the next', async () => {
+    const client = new pg.Client(connectionConfig(test.address))
+    await client.connect()
+    await client.query('begin')
+    await client.query(`select 1 from account where workspace_id = 'ws_a' for update`)
+    let over = false
+    const broken = Promise.allSettled(times(5, (index) => reserve(`call_${index}`))).finally(() => {
+      over = true
+    })
+    while (!over) {
+      await test.raw(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+    }
+    for (const outcome of await broken) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { retryable: true } })
+    }
+    await client.query('rollback')
+    await client.end()
+    const again = await Promise.all(times(5, (index) => reserve(`call_${index}`)))
+    expect(again.map((result) => result.ok)).toEqual(times(5, () => true))
+    expect(await ledger.balance(TENANT)).toBe(WELCOME_CENTS - 5)
+  })
+
   it('refuses what is more than may wait, and still takes those of others', async () => {
     await ledger.topUp(TENANT, 10_000, 'more', NOW)
     const crowd = Promise.allSettled(
