@@ -66,15 +66,29 @@ begin
     group by 1, 2, 3, 4, 5
     order by m.workspace_id collate "C", m.environment collate "C", k.key_id collate "C", k.period
   ) c;
-  for l in
-    select * from unnest(links) u where not exists (
+  -- A cap made before an earlier one is locked would break the order: then one after the other.
+  if exists (
+    select 1 from unnest(links) u where not exists (
       select 1 from key_period p where p.workspace_id = u.workspace_id and p.environment = u.environment
         and p.key_id = u.key_id and p.period = u.period
     )
-  loop
-    insert into key_period (workspace_id, environment, key_id, period, cap_cents)
-      values (l.workspace_id, l.environment, l.key_id, l.period, l.cap_cents) on conflict do nothing;
-  end loop;
+  ) then
+    foreach l in array links loop
+      perform 1 from key_period p
+        where p.workspace_id = l.workspace_id and p.environment = l.environment
+          and p.key_id = l.key_id and p.period = l.period
+        for update;
+      if not found then
+        insert into key_period (workspace_id, environment, key_id, period, cap_cents)
+          values (l.workspace_id, l.environment, l.key_id, l.period, l.cap_cents) on conflict do nothing;
+        perform 1 from key_period p
+          where p.workspace_id = l.workspace_id and p.environment = l.environment
+            and p.key_id = l.key_id and p.period = l.period
+          for update;
+      end if;
+    end loop;
+    return links;
+  end if;
   perform 1 from unnest(links) u
     join key_period p on p.workspace_id = u.workspace_id and p.environment = u.environment
       and p.key_id = u.key_id and p.period = u.period
