@@ -45,7 +45,8 @@ export function faultOf(error: unknown): Error {
   return new Fault(`the database refused a statement (${code})`, { cause: error, retryable: false })
 }
 
-function sqlState(error: unknown): string | null {
+/** The SQLSTATE of a driver's error, or null when it is none. */
+export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null
 }
 
@@ -58,15 +59,23 @@ async function run<R extends object>(
   return { rows: result.rows.map((row) => camelRow(row) as R), count: result.rowCount ?? 0 }
 }
 
+export interface DatabaseLimits {
+  /** Connections at most; 8 by default. */
+  connections?: number
+  /** How long a statement waits for a lock; without one, as long as a statement may take at all. */
+  lockTimeoutMs?: number
+}
+
 export class Database implements Sql {
   readonly #pool: pg.Pool
   readonly #log: Log
 
-  constructor(address: DatabaseAddress, log: Log) {
+  constructor(address: DatabaseAddress, log: Log, limits: DatabaseLimits = {}) {
     this.#log = log
     this.#pool = new pg.Pool({
       ...connectionConfig(address),
-      max: POOL_MAX,
+      max: limits.connections ?? POOL_MAX,
+      ...(limits.lockTimeoutMs ? { lock_timeout: limits.lockTimeoutMs } : {}),
       statement_timeout: STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     })

@@ -1,7 +1,8 @@
-// The ledger: each move is one stored function, each function one immutable transfer.
+// The ledger: every move is an immutable transfer, made alone or with others, refused by the database alone.
 import { assert, type Ids } from '@saperly/kernel'
 import { type LedgerAnswer, refusalIn } from '../ledger/refusal.ts'
 import { columns, instant } from './columns.ts'
+import { type MoveLedger, moveAlone } from './ledger-moves.ts'
 import { verifyLedger } from './ledger-verify.ts'
 import { OF_TENANT, limit, tenantOf } from './lists.ts'
 import { CALL_HOLD, type LedgerResult, type LedgerTable, type TransactionRow } from './port.ts'
@@ -33,42 +34,26 @@ function resultOf<T>(
   return refusal ? { ok: false, refusal } : { ok: true, value: value(answer) }
 }
 
-export function ledger(sql: Sql, ids: Ids): LedgerTable {
-  const move = async (name: string, values: readonly unknown[]): Promise<LedgerAnswer> => {
-    const slots = values.map((_, index) => `$${index + 1}`).join(', ')
-    const answers = await sql.rows<LedgerAnswer>(`select * from ${name}(${slots})`, values)
-    return answers[0]!
-  }
+/** `move`: how the moves of calls are made; by default each by its own statement of `sql`. */
+export function ledger(sql: Sql, ids: Ids, move: MoveLedger = moveAlone(sql)): LedgerTable {
   const resolve = (
     { callId, hold }: { callId: string; hold: number },
     kind: 'settle' | 'release',
-    costCents: number,
+    cents: number,
     at: number,
-  ) => move('ledger_resolve', [ids.next('txn'), callId, hold, kind, costCents, instant(at)])
+  ) => move({ kind, txnId: ids.next('txn'), callId, hold, cents, at })
 
   return {
-    async reserve({ tenant, callId, hold = CALL_HOLD, keyId, amountCents, at }) {
-      assertCents(amountCents, 0)
-      const answer = await move('ledger_reserve', [
-        ...tenantOf(tenant),
-        ids.next('txn'),
-        callId,
-        hold,
-        keyId,
-        amountCents,
-        instant(at),
-      ])
-      return resultOf(answer, amountCents, ({ balanceCents }) => ({ balanceCents }))
+    async reserve({ tenant, callId, hold = CALL_HOLD, keyId, amountCents: cents, at }) {
+      assertCents(cents, 0)
+      const txnId = ids.next('txn')
+      const answer = await move({ kind: 'reserve', tenant, txnId, callId, hold, keyId, cents, at })
+      return resultOf(answer, cents, ({ balanceCents }) => ({ balanceCents }))
     },
     async extend(callId, amountCents, at, hold = CALL_HOLD) {
       assertCents(amountCents, 1)
-      const answer = await move('ledger_extend', [
-        ids.next('txn'),
-        callId,
-        hold,
-        amountCents,
-        instant(at),
-      ])
+      const txnId = ids.next('txn')
+      const answer = await move({ kind: 'extend', txnId, callId, hold, cents: amountCents, at })
       return resultOf(answer, amountCents, ({ heldCents, balanceCents }) => ({
         heldCents,
         balanceCents,
@@ -98,16 +83,11 @@ export function ledger(sql: Sql, ids: Ids): LedgerTable {
     },
     async charge({ tenant, messageId, keyId, amountCents, note, at }) {
       assertCents(amountCents, 1)
-      const answer = await move('ledger_charge', [
-        ...tenantOf(tenant),
-        ids.next('txn'),
-        messageId,
-        keyId,
-        amountCents,
-        note,
-        instant(at),
-      ])
-      return resultOf(answer, amountCents, ({ balanceCents }) => ({ balanceCents }))
+      const answers = await sql.rows<LedgerAnswer>(
+        'select * from ledger_charge($1, $2, $3, $4, $5, $6, $7, $8)',
+        [...tenantOf(tenant), ids.next('txn'), messageId, keyId, amountCents, note, instant(at)],
+      )
+      return resultOf(answers[0]!, amountCents, ({ balanceCents }) => ({ balanceCents }))
     },
     async topUp(tenant, amountCents, note, at) {
       assertCents(amountCents, 1)

@@ -8,6 +8,8 @@ import { Database, type DatabaseAddress } from './database.ts'
 import { events } from './events.ts'
 import { idempotency } from './idempotency.ts'
 import { keys } from './keys.ts'
+import { LANE_LOCK_TIMEOUT_MS, LedgerLane } from './ledger-lane.ts'
+import { type MoveLedger, moveAlone } from './ledger-moves.ts'
 import { ledger } from './ledger.ts'
 import { migrate } from './migrate.ts'
 import { numbers } from './numbers.ts'
@@ -44,14 +46,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await migrate(address, log)
   const database = new Database(address, log)
   const ids = new Ids(clock, random)
+  const ofLane = { connections: 1, lockTimeoutMs: LANE_LOCK_TIMEOUT_MS }
+  const lane = new LedgerLane(new Database(address, log, ofLane), database, log)
 
-  const tablesOver = (sql: Sql): Tables => ({
+  const tablesOver = (sql: Sql, move: MoveLedger): Tables => ({
     workspaces: workspaces(sql, ids, maxLiveCalls),
     keys: keys(sql),
     numbers: numbers(sql),
     connections: connections(sql),
     consent: consent(sql),
-    ledger: ledger(sql, ids),
+    ledger: ledger(sql, ids, move),
     calls: calls(sql),
     events: events(sql),
     transcripts: transcripts(sql),
@@ -63,8 +67,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   })
 
   return {
-    tables: tablesOver(database),
-    transaction: (body) => database.atomic((sql) => body(tablesOver(sql))),
-    close: () => database.close(),
+    tables: tablesOver(database, (move) => lane.move(move)),
+    // What a transaction moves is a part of it, and can't be one of another.
+    transaction: (body) => database.atomic((sql) => body(tablesOver(sql, moveAlone(sql)))),
+    async close() {
+      await lane.close()
+      await database.close()
+    },
   }
 }

@@ -117,6 +117,8 @@ async function statement<R extends pg.QueryResultRow>(
   values: readonly unknown[] = [],
 ): Promise<R[]> {
   const client = new pg.Client(connectionConfig(address))
+  // A server that dies under the statement is told by its promise.
+  client.on('error', () => undefined)
   await client.connect()
   try {
     return (await client.query<R>(text, [...values])).rows

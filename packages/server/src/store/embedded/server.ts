@@ -3,7 +3,7 @@ import { readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, Fault, type Log } from '@saperly/kernel'
 import pg from 'pg'
-import { connectionConfig } from '../database.ts'
+import { connectionConfig, sqlState } from '../database.ts'
 import { runCommand } from './command.ts'
 import { SOCKET_PORT, prepareSocketFolder, removeSocketFolder } from './places.ts'
 import {
@@ -22,6 +22,8 @@ export const DATABASE = 'saperly'
 const STOP_LIMIT_MS = 60_000
 /** Recovery after a power cut replays the log, and may take its time. */
 const READY_LIMIT_MS = 120_000
+/** SQLSTATE of a server that is there, but takes no connections yet, or no more. */
+const CANNOT_CONNECT_NOW = '57P03'
 /** How much of the server's log goes into the cause of a Fault. */
 const LOG_TAIL_CHARS = 2_000
 
@@ -82,7 +84,7 @@ export class Server {
   async ready(): Promise<Postmaster> {
     const running = await this.#whenReady(() => false)
     if (running) {
-      if (await answers(running)) {
+      if (await answers(running, this.#place.clock)) {
         this.#place.log.info('database_found_running', { pid: running.pid })
         return running
       }
@@ -124,7 +126,7 @@ export class Server {
     const socketFolder = await this.#vacantSocketFolder()
     const ended = await spawnPostmaster(bin, home, socketFolder, user)
     const started = await this.#whenReady(() => !ended())
-    if (started && (await answers(started))) return started
+    if (started && (await answers(started, this.#place.clock))) return started
     throw new Fault('the embedded PostgreSQL does not start; its postgres.log says why', {
       cause: new Error(await this.#logTail()),
       retryable: false,
@@ -152,15 +154,23 @@ export class Server {
   }
 }
 
-/** Whether the server can be reached by its socket. */
-async function answers({ socketFolder }: Postmaster): Promise<boolean> {
+/** Whether the server can be reached by its socket; one that says that it recovers is waited for. */
+async function answers(server: Postmaster, clock: Clock): Promise<boolean> {
+  const settled = async (): Promise<boolean> => (await answerOf(server)) !== 'not yet'
+  return (await until(settled, clock, READY_LIMIT_MS)) && (await answerOf(server)) === 'yes'
+}
+
+type Answer = 'yes' | 'not yet' | 'none'
+
+/** `not yet`: it is there, but starts, stops, or recovers from the loss of one of its processes. */
+async function answerOf({ socketFolder }: Postmaster): Promise<Answer> {
   const client = clientOf(socketFolder)
   client.on('error', () => undefined)
   try {
     await client.connect()
-    return true
-  } catch {
-    return false
+    return 'yes'
+  } catch (error) {
+    return sqlState(error) === CANNOT_CONNECT_NOW ? 'not yet' : 'none'
   } finally {
     await client.end()
   }

@@ -37,6 +37,8 @@ async function ask<R extends pg.QueryResultRow>(
   text: string,
 ): Promise<R[]> {
   const client = new pg.Client(connectionConfig(address))
+  // A server that dies under a statement is told by its promise.
+  client.on('error', () => undefined)
   await client.connect()
   try {
     return (await client.query<R>(text)).rows
@@ -158,6 +160,46 @@ describe('startEmbedded', { timeout: TEST_LIMIT_MS }, () => {
     expect(await postmaster()).not.toBe(pid)
     await database.stop()
   })
+
+  it(
+    'waits for a server that lost one of its processes and recovers',
+    async () => {
+      const database = await start()
+      const pid = await postmaster()
+      // Enough to be read again that the supervisor looks while the server still says that it is in recovery.
+      await ask(database.address, 'create table witness as select generate_series(1, 2000000) as n')
+      const victim = new pg.Client(connectionConfig(database.address))
+      victim.on('error', () => undefined)
+      await victim.connect()
+      const { rows } = await victim.query<{ pid: number }>('select pg_backend_pid() as pid')
+      process.kill(rows[0]!.pid, 'SIGKILL')
+      // Owned again: the supervisor has come through whatever it made of the loss.
+      const owned = await until(
+        async () => {
+          try {
+            const locks = await ask(
+              database.address,
+              `select 1 from pg_locks where locktype = 'advisory' and granted`,
+            )
+            return locks.length === 1
+          } catch {
+            return false
+          }
+        },
+        clock,
+        WAIT_MS,
+      )
+      expect(owned).toBe(true)
+      expect(await postmaster()).toBe(pid)
+      const [witness] = await ask<{ count: number }>(
+        database.address,
+        'select count(*) from witness',
+      )
+      expect(witness).toEqual({ count: 2_000_000 })
+      await database.stop()
+    },
+    TEST_LIMIT_MS,
+  )
 
   it('is not misled by a pid file whose process is something else by now', async () => {
     const first = await start()
