@@ -19,6 +19,7 @@ import { call } from './commands/call.ts'
 import { demo } from './commands/demo.ts'
 import { doctor } from './commands/doctor.ts'
 import { keysCreate, keysList, keysRevoke } from './commands/keys.ts'
+import { erase, optOutsImport } from './commands/privacy.ts'
 import { start } from './commands/start.ts'
 import { explain } from './explain.ts'
 import { aligned, type Streams, Terminal } from './terminal.ts'
@@ -43,6 +44,8 @@ const commands: readonly Command[] = [
   workspacesCreate,
   topup,
   numbersImport,
+  optOutsImport,
+  erase,
   ledgerVerify,
   auditVerify,
   doctor,

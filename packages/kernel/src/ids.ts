@@ -9,6 +9,7 @@ export type IdPrefix =
   | 'call'
   | 'key'
   | 'con'
+  | 'opt'
   | 'txn'
   | 'msg'
   | 'whk'

@@ -1,9 +1,12 @@
 // What only the operator of a platform can do: directly on its database, also while a server is running on it.
 import { type Clock, Ids, type Log, systemRandom, SystemClock, countryOf } from '@saperly/kernel'
 import type { Environment } from '@saperly/network'
+import { importOptOuts } from './consent/opt-out-import.ts'
+import { OperatorError } from './operator-error.ts'
 import { createWorkspace, DEFAULT_WORKSPACE } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import { openLog } from './log.ts'
+import { erasePerson, type Erased } from './privacy/erase.ts'
 import { openKey } from './secrets/box.ts'
 import { auditKey } from './secrets/derive.ts'
 import type { DatabaseAddress } from './store/database.ts'
@@ -23,16 +26,21 @@ export interface Operator {
    * @throws OperatorError when there is no such workspace, or the number is in use
    */
   importNumber(tenant: Tenant, phoneNumber: string): Promise<{ numberId: string }>
+  /**
+   * Opts every number of a do-not-call file out of the workspace: all of them, or none.
+   * @throws OperatorError when there is no such workspace, or with every fault of the file
+   */
+  importOptOuts(tenant: Tenant, file: string): Promise<{ added: number; known: number }>
+  /**
+   * Erases the person with this number from both environments of the workspace.
+   * @throws OperatorError when there is no such workspace, or a call with the person is live
+   */
+  erasePerson(workspaceId: string, peerNumber: string): Promise<Record<Environment, Erased>>
   /** What is wrong with the ledger, in words; empty when every balance is the sum of its postings. */
   verifyLedger(): Promise<string[]>
   /** What is wrong with the audit trail, in words; empty when every chain is whole. */
   verifyAudit(): Promise<string[]>
   close(): Promise<void>
-}
-
-/** What was asked for can't be done, for a reason that the operator can mend. */
-export class OperatorError extends Error {
-  override readonly name = 'OperatorError'
 }
 
 /**
@@ -122,6 +130,23 @@ function operatorOver(store: Store, clock: Clock, close: () => Promise<void>): O
         await noted(tables, ids, tenant, 'number.imported', 'number', numberId, at, {})
         return { numberId }
       }),
+    importOptOuts: (tenant, file) =>
+      store.transaction(async (tables) => {
+        await checkWorkspace(tables, tenant.workspaceId)
+        const imported = await importOptOuts(tables, ids, { tenant, file, at: clock.now() })
+        if (imported.ok) return imported.value
+        throw new OperatorError(['nothing was imported:', ...imported.failure].join('\n  '))
+      }),
+    erasePerson: async (workspaceId, peerNumber) => {
+      await checkWorkspace(store.tables, workspaceId)
+      const erase = async (environment: Environment): Promise<Erased> => {
+        const tenant = { workspaceId, environment }
+        const erased = await erasePerson(store, ids, { tenant, peerNumber, at: clock.now() })
+        if (erased.ok) return erased.value
+        throw new OperatorError(`a ${environment} call with this number is live: end it first`)
+      }
+      return { test: await erase('test'), live: await erase('live') }
+    },
     verifyLedger: async () => {
       const problems = await store.tables.ledger.verify()
       return problems.map(

@@ -10,17 +10,17 @@ import {
 } from '../command.ts'
 import { dollars } from '../terminal.ts'
 
-const whose = {
+export const whose = {
   workspace: { value: '<id>', says: `the workspace (default: ${DEFAULT_WORKSPACE})` },
   live: { says: 'in the live environment (default: test)' },
 } as const satisfies Record<string, Option>
 
-function tenantOf(given: Given) {
+export function tenantOf(given: Given) {
   const environment = given.flag('live') ? 'live' : 'test'
   return { workspaceId: given.option('workspace') ?? DEFAULT_WORKSPACE, environment } as const
 }
 
-async function withOperator<T>(
+export async function withOperator<T>(
   { environment, directory }: Surroundings,
   work: (operator: Operator) => Promise<T>,
 ): Promise<T> {

@@ -18,6 +18,7 @@ import type {
   KeyRow,
   KeyWithSpending,
   NumberRow,
+  OptOutRow,
   Page,
   Tenant,
   TransactionRow,
@@ -130,9 +131,27 @@ export interface ConsentTable {
     },
     page: Page,
   ): Promise<ConsentRow[]>
-  optOut(tenant: Tenant, peerNumber: string, source: string, at: number): Promise<void>
+  /** The opt-out in force from now on: the one that stood already, where there was one. */
+  optOut(
+    tenant: Tenant,
+    peerNumber: string,
+    source: string,
+    at: number,
+    reason?: string | null,
+  ): Promise<OptOutRow>
+  /** Opts all of them out; how many had not been. For lists of thousands: inside a transaction, in batches. */
+  optOutAll(
+    tenant: Tenant,
+    peerNumbers: readonly string[],
+    source: string,
+    at: number,
+  ): Promise<number>
+  /** Those in force. */
+  optOuts(tenant: Tenant, filter: { peerNumber: string | null }, page: Page): Promise<OptOutRow[]>
   liftOptOut(tenant: Tenant, peerNumber: string, source: string, at: number): Promise<boolean>
   isOptedOut(tenant: Tenant, peerNumber: string): Promise<boolean>
+  /** What the audit trail calls the peer: it does not tell the number, and outlives the erasure of the person. */
+  pseudonym(tenant: Tenant, peerNumber: string): string
   /** Both questions of placing at once: has the peer opted out, and is there consent of the pair in force at `at`. */
   standing(
     tenant: Tenant,
@@ -140,6 +159,26 @@ export interface ConsentTable {
     peerNumber: string,
     at: number,
   ): Promise<{ optedOut: boolean; consented: boolean }>
+}
+
+/** What an erasure changed, in one tenant. */
+export interface ErasedCounts {
+  /** Calls with the person. */
+  calls: number
+  /** Other people's calls that named the number, such as one that was transferred to it. */
+  mentions: number
+  deliveries: number
+  auditEntries: number
+}
+
+/** Taking one person out of a tenant's rows, by E.164 number. */
+export interface ErasureTable {
+  /** Live calls are not erased: whoever asks for it ends them first. */
+  isOnCall(tenant: Tenant, peerNumber: string): Promise<boolean>
+  /** Paths of the recordings of the person's calls: files, which are not the store's to remove. */
+  recordings(tenant: Tenant, peerNumber: string): Promise<string[]>
+  /** Not inside a transaction: it makes its own, and may be done again after it was cut short. */
+  erase(tenant: Tenant, peerNumber: string, at: number): Promise<ErasedCounts>
 }
 
 /** What an idempotency key answers now. */
@@ -203,6 +242,7 @@ export interface Tables {
     update(row: ConnectionRow): Promise<void>
   }
   consent: ConsentTable
+  erasure: ErasureTable
   ledger: LedgerTable
   calls: {
     insert(row: CallRow): Promise<void>
