@@ -47,6 +47,11 @@ export class Ids {
   }
 }
 
+/** The least id that can be made at `ms` or later: whatever was made before is less. */
+export function idFloor(prefix: IdPrefix, ms: number): string {
+  return `${prefix}_${encode(BigInt(Math.max(0, ms)), 10)}`
+}
+
 function encode(value: bigint, length: number): string {
   let text = ''
   for (let i = 0; i < length; i++) {

@@ -181,6 +181,18 @@ export interface ErasureTable {
   erase(tenant: Tenant, peerNumber: string, at: number): Promise<ErasedCounts>
 }
 
+/** Forgetting what is old, in every tenant; each takes `limit` calls or rows at most, and says how many. */
+export interface RetentionTable {
+  /** Recordings of calls that ended before: files, which are not the store's to remove. */
+  recordings(endedBefore: number, limit: number): Promise<{ id: string; path: string }[]>
+  forgetRecordings(callIds: readonly string[]): Promise<void>
+  /** The turns of calls that ended before, and the words in their events. */
+  forgetTranscripts(endedBefore: number, limit: number): Promise<number>
+  forgetSignalling(keptBefore: number, limit: number): Promise<number>
+  /** Events that happened before. */
+  forgetEvents(before: number, limit: number): Promise<number>
+}
+
 /** What an idempotency key answers now. */
 export type IdempotencyBegin =
   | { state: 'fresh' }
@@ -243,6 +255,7 @@ export interface Tables {
   }
   consent: ConsentTable
   erasure: ErasureTable
+  retention: RetentionTable
   ledger: LedgerTable
   calls: {
     insert(row: CallRow): Promise<void>
