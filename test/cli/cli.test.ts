@@ -161,6 +161,23 @@ test('a person is erased while the server runs, and an opt-out goes on blocking'
   expect(await saperly('ledger verify')).toMatchObject({ code: 0, stderr: '' })
 }, 30_000)
 
+test('the audit trail is exported, and the file proves itself', async () => {
+  const path = join(directory, 'trail.ndjson')
+  expect(await saperly(`audit export --out ${path}`)).toMatchObject({ code: 0, stderr: '' })
+  expect((await stat(path)).mode & 0o777).toBe(0o600)
+  expect((await saperly(`audit verify ${path}`)).stdout).toBe('the export is whole\n')
+  expect((await saperly(`audit export --out ${path}`)).stderr).toContain('is there already')
+  const text = await readFile(path, 'utf8')
+  expect((await saperly('audit export')).stdout.split('\n')[0]).toBe(text.split('\n')[0])
+  await writeFile(path, text.replace('"actor":"', '"actor":"no '))
+  const changed = await saperly(`audit verify ${path}`)
+  expect([changed.code, changed.stderr]).toEqual([1, expect.stringMatching(/was changed/)])
+  expect((await saperly(`audit verify ${join(directory, 'none')}`)).stderr).toContain('can')
+  expect((await saperly('audit export --workspace ws_none')).stderr).toContain('ws_none')
+  const keyless = { DATA_DIR: join(directory, 'nothing') }
+  expect((await saperly(`audit verify ${path}`, keyless)).stderr).toContain('secret key is missing')
+})
+
 test('the doctor finds a running server well, and says what is wrong elsewhere', async () => {
   const well = JSON.parse((await saperly('doctor --json')).stdout) as {
     state: string

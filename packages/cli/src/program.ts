@@ -8,13 +8,13 @@ import {
   UsageError,
 } from './command.ts'
 import {
-  auditVerify,
   ledgerVerify,
   numbersImport,
   topup,
   workspacesCreate,
   workspacesList,
 } from './commands/operator.ts'
+import { auditExport, auditVerify } from './commands/audit.ts'
 import { call } from './commands/call.ts'
 import { demo } from './commands/demo.ts'
 import { doctor } from './commands/doctor.ts'
@@ -48,6 +48,7 @@ const commands: readonly Command[] = [
   erase,
   ledgerVerify,
   auditVerify,
+  auditExport,
   doctor,
 ]
 

@@ -8,6 +8,6 @@ export {
   KEY_FILE as TEST_KEY_FILE,
 } from './bootstrap.ts'
 export { type Config, ConfigError, readConfig } from './config.ts'
-export { openOperator, type Operator } from './operator.ts'
+export { openOperator, type Operator, verifyAuditFile } from './operator.ts'
 export { OperatorError } from './operator-error.ts'
 export { checkTrunk, type HostAnswer } from './trunk-check.ts'

@@ -3,11 +3,12 @@ import { type Clock, Ids, type Log, systemRandom, SystemClock, countryOf } from 
 import type { Environment } from '@saperly/network'
 import { importOptOuts } from './consent/opt-out-import.ts'
 import { OperatorError } from './operator-error.ts'
+import { exportTrail, verifyExport } from './audit/export.ts'
 import { createWorkspace, DEFAULT_WORKSPACE } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import { openLog } from './log.ts'
 import { erasePerson, type Erased } from './privacy/erase.ts'
-import { openKey } from './secrets/box.ts'
+import { openKey, storedKey } from './secrets/box.ts'
 import { auditKey } from './secrets/derive.ts'
 import type { DatabaseAddress } from './store/database.ts'
 import { runningEmbedded } from './store/embedded/running.ts'
@@ -40,6 +41,8 @@ export interface Operator {
   verifyLedger(): Promise<string[]>
   /** What is wrong with the audit trail, in words; empty when every chain is whole. */
   verifyAudit(): Promise<string[]>
+  /** The trail of one workspace, or of all, as lines that `verifyAuditFile` proves; what was not chained is first. */
+  exportAudit(workspaceId: string | null): AsyncIterable<string>
   close(): Promise<void>
 }
 
@@ -65,7 +68,7 @@ export async function openOperator(config: Config): Promise<Operator> {
       random,
       maxLiveCalls,
     })
-    return operatorOver(store, clock, async () => {
+    return operatorOver(store, auditKey(key), clock, async () => {
       await store.close()
       await database.stop()
     })
@@ -90,7 +93,25 @@ async function embedded(dataDir: string, clock: Clock, log: Log): Promise<OpenDa
   return startEmbedded({ dataDir, clock, log })
 }
 
-function operatorOver(store: Store, clock: Clock, close: () => Promise<void>): Operator {
+/**
+ * What is wrong with an export of the trail, in words. Needs the installation's key, but not its database.
+ * @throws OperatorError when there is no key
+ */
+export async function verifyAuditFile(
+  config: Config,
+  lines: AsyncIterable<string>,
+): Promise<string[]> {
+  const key = await storedKey({ fromEnvironment: config.secretKey, dataDir: config.dataDir })
+  if (!key) throw new OperatorError('the secret key is missing: set SAPERLY_SECRET_KEY or DATA_DIR')
+  return verifyExport(lines, auditKey(key))
+}
+
+function operatorOver(
+  store: Store,
+  trailKey: string,
+  clock: Clock,
+  close: () => Promise<void>,
+): Operator {
   const random = systemRandom
   const ids = new Ids(clock, random)
   const deps = { store, clock, ids, random }
@@ -152,6 +173,11 @@ function operatorOver(store: Store, clock: Clock, close: () => Promise<void>): O
       return problems.map(
         ({ tenant, problem }) => `${tenant.workspaceId} (${tenant.environment}): ${problem}`,
       )
+    },
+    exportAudit: async function* (workspaceId) {
+      if (workspaceId !== null) await checkWorkspace(store.tables, workspaceId)
+      await store.tables.audit.chain()
+      yield* exportTrail(store.tables.audit, trailKey, workspaceId)
     },
     verifyAudit: async () => {
       await store.tables.audit.chain()

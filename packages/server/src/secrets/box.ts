@@ -103,6 +103,16 @@ export async function openKey(source: {
   return parseKey((await readIfThere(path)) ?? '', KEY_FILE)
 }
 
+/** The key that is there already, from the same places; null when there is none. Makes none. */
+export async function storedKey(source: {
+  fromEnvironment: string | null
+  dataDir: string
+}): Promise<Uint8Array | null> {
+  if (source.fromEnvironment !== null) return parseKey(source.fromEnvironment, 'the environment')
+  const stored = await readIfThere(join(source.dataDir, KEY_FILE))
+  return stored === null ? null : parseKey(stored, KEY_FILE)
+}
+
 function parseKey(text: string, where: string): Uint8Array {
   const trimmed = text.trim()
   const key = Buffer.from(trimmed, /^[0-9a-fA-F]{64}$/.test(trimmed) ? 'hex' : 'base64')

@@ -4,6 +4,7 @@
 // nothing. Instants are epoch milliseconds. Money is integer cents. Whatever must be true together is written in one
 // `transaction`. Lists are newest first.
 import type { Environment, TracedMessage } from '@saperly/network'
+import type { ChainLink } from '../audit/chain.ts'
 import type {
   AuditRow,
   CallFilter,
@@ -159,6 +160,12 @@ export interface ConsentTable {
     peerNumber: string,
     at: number,
   ): Promise<{ optedOut: boolean; consented: boolean }>
+}
+
+/** The end of a tenant's chain: how many rows it has, and the hash of the last. */
+export interface ChainEnd extends Tenant {
+  position: number
+  hash: string
 }
 
 /** What an erasure changed, in one tenant. */
@@ -352,6 +359,10 @@ export interface Tables {
     list(tenant: Tenant, page: Page): Promise<AuditRow[]>
     /** Chains what is not yet chained, oldest first, one workspace at a time under its lock; how many rows. */
     chain(): Promise<number>
+    /** Where the chain of each tenant ends now. */
+    ends(): Promise<ChainEnd[]>
+    /** The links of a chain behind position `after` and up to its end, in order, some at a time; empty: no more. */
+    links(end: ChainEnd, after: number): Promise<ChainLink[]>
     /** Recomputes every chain; an empty list when all is whole. */
     verify(): Promise<{ workspaceId: string; auditId: string; problem: string }[]>
   }
