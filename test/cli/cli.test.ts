@@ -1,5 +1,5 @@
 // The saperly command against a running server and its database, as an operator uses it.
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -177,6 +177,31 @@ test('the audit trail is exported, and the file proves itself', async () => {
   const keyless = { DATA_DIR: join(directory, 'nothing') }
   expect((await saperly(`audit verify ${path}`, keyless)).stderr).toContain('secret key is missing')
 })
+
+test('a backup of a running server is restored into an empty place, and proved', async () => {
+  const path = join(directory, 'all.backup')
+  const written = await saperly(`backup ${path}`)
+  expect(written).toMatchObject({ code: 0, stderr: '' })
+  expect((await stat(path)).mode & 0o777).toBe(0o600)
+  expect((await saperly(`backup ${path}`)).stderr).toContain('is there already')
+  // Into the server's own place it does not go.
+  expect((await saperly(`restore ${path}`)).stderr).toContain('a database already')
+
+  const place = { DATA_DIR: join(directory, 'restored') }
+  expect((await saperly(`restore ${path}`, place)).stderr).toContain('secret key is missing')
+  const other = { ...place, SAPERLY_SECRET_KEY: 'ab'.repeat(32) }
+  expect((await saperly(`restore ${path}`, other)).stderr).toContain('not the one')
+  await mkdir(place.DATA_DIR, { recursive: true })
+  await copyFile(join(world.dataDir, 'secret.key'), join(place.DATA_DIR, 'secret.key'))
+  const cut = join(directory, 'cut.backup')
+  await writeFile(cut, (await readFile(path)).subarray(0, -40))
+  expect((await saperly(`restore ${cut}`, place)).stderr).toMatch(/can't be read|no whole backup/)
+  const restored = await saperly(`restore ${path}`, place)
+  expect(restored).toMatchObject({ code: 0, stderr: '' })
+  expect(restored.stdout).toMatch(/rows as of 20.*\nthe ledger adds up\nthe audit trail is whole/)
+  const both = [await saperly('workspaces list'), await saperly('workspaces list', place)]
+  expect(both[1]!.stdout).toBe(both[0]!.stdout)
+}, 60_000)
 
 test('the doctor finds a running server well, and says what is wrong elsewhere', async () => {
   const well = JSON.parse((await saperly('doctor --json')).stdout) as {

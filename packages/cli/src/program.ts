@@ -15,6 +15,7 @@ import {
   workspacesList,
 } from './commands/operator.ts'
 import { auditExport, auditVerify } from './commands/audit.ts'
+import { backup, restore } from './commands/backup.ts'
 import { call } from './commands/call.ts'
 import { demo } from './commands/demo.ts'
 import { doctor } from './commands/doctor.ts'
@@ -49,6 +50,8 @@ const commands: readonly Command[] = [
   ledgerVerify,
   auditVerify,
   auditExport,
+  backup,
+  restore,
   doctor,
 ]
 

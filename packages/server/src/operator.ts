@@ -1,7 +1,8 @@
 // What only the operator of a platform can do: directly on its database, also while a server is running on it.
-import { type Clock, Ids, type Log, systemRandom, SystemClock, countryOf } from '@saperly/kernel'
+import { type Clock, Ids, systemRandom, SystemClock, countryOf } from '@saperly/kernel'
 import type { Environment } from '@saperly/network'
 import { importOptOuts } from './consent/opt-out-import.ts'
+import { openDatabase } from './operator-database.ts'
 import { OperatorError } from './operator-error.ts'
 import { exportTrail, verifyExport } from './audit/export.ts'
 import { createWorkspace, DEFAULT_WORKSPACE } from './bootstrap.ts'
@@ -10,9 +11,6 @@ import { openLog } from './log.ts'
 import { erasePerson, type Erased } from './privacy/erase.ts'
 import { openKey, storedKey } from './secrets/box.ts'
 import { auditKey } from './secrets/derive.ts'
-import type { DatabaseAddress } from './store/database.ts'
-import { runningEmbedded } from './store/embedded/running.ts'
-import { startEmbedded } from './store/embedded/supervisor.ts'
 import type { Store, Tables, Tenant, WorkspaceRow } from './store/port.ts'
 import { openStore } from './store/postgres.ts'
 
@@ -54,9 +52,9 @@ export async function openOperator(config: Config): Promise<Operator> {
   const clock = new SystemClock()
   const log = openLog(config.logLevel)
   const random = systemRandom
-  const { databaseUrl, dataDir, secretKey } = config
+  const { dataDir, secretKey } = config
   const key = await openKey({ fromEnvironment: secretKey, dataDir, random })
-  const database = databaseUrl === null ? await embedded(dataDir, clock, log) : remote(databaseUrl)
+  const database = await openDatabase(config, clock, log)
   try {
     const { address } = database
     const maxLiveCalls = config.limits.liveCalls
@@ -76,21 +74,6 @@ export async function openOperator(config: Config): Promise<Operator> {
     await database.stop()
     throw error
   }
-}
-
-interface OpenDatabase {
-  address: DatabaseAddress
-  stop(): Promise<void>
-}
-
-function remote(url: string): OpenDatabase {
-  return { address: { url }, stop: () => Promise.resolve() }
-}
-
-async function embedded(dataDir: string, clock: Clock, log: Log): Promise<OpenDatabase> {
-  const address = await runningEmbedded(dataDir)
-  if (address) return { address, stop: () => Promise.resolve() }
-  return startEmbedded({ dataDir, clock, log })
 }
 
 /**
