@@ -1,5 +1,5 @@
 // The saperly command against a running server and its database, as an operator uses it.
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -120,6 +120,88 @@ test('the operator works on the database of a running server', async () => {
   expect(await saperly('ledger verify')).toMatchObject({ code: 0, stderr: '' })
   expect(await saperly('audit verify')).toMatchObject({ code: 0, stderr: '' })
 })
+
+test('a do-not-call file is imported whole, or not at all', async () => {
+  const good = join(directory, 'list.csv')
+  await writeFile(good, 'number,since\n+15555550181,2026\n+15555550182,2026\n+15555550181,2026\n')
+  expect((await saperly(`opt-outs import ${good}`)).stdout).toContain('2 opted out now, 0 had')
+  expect((await saperly(`opt-outs import ${good}`)).stdout).toContain('0 opted out now, 2 had')
+  const refused = await saperly('call +15555550181 --consent test')
+  expect(refused.stderr).toContain('RecipientOptedOut')
+  const bad = join(directory, 'bad.txt')
+  await writeFile(bad, '+15555550183\n5555550184\nnobody\n')
+  const failed = await saperly(`opt-outs import ${bad}`)
+  expect(failed).toMatchObject({ code: 1, stdout: '' })
+  expect(failed.stderr).toMatch(/nothing was imported:\n {2}line 2: [^\n]+\n {2}line 3: /)
+  expect(failed.stderr).not.toContain('5555550184')
+  expect((await saperly(`opt-outs import ${good} --workspace ws_none`)).code).toBe(1)
+  expect(await saperly('audit verify')).toMatchObject({ code: 0, stderr: '' })
+})
+
+test('a person is erased while the server runs, and an opt-out goes on blocking', async () => {
+  // This phone answers and hangs up after three seconds.
+  const followed = await saperly('call +15555550107 --consent test --follow')
+  expect(followed.code).toBe(0)
+  const list = join(directory, 'one.txt')
+  await writeFile(list, '+15555550107')
+  expect((await saperly(`opt-outs import ${list}`)).code).toBe(0)
+  expect((await saperly('erase 5550107')).stderr).toContain('E.164')
+  expect((await saperly('erase +15555550107 --workspace ws_none')).stderr).toContain('ws_none')
+  const erased = JSON.parse((await saperly('erase +15555550107 --json')).stdout)
+  expect(erased.test.calls).toBeGreaterThan(0)
+  expect(erased.live.calls).toBe(0)
+  const authorization = `Bearer ${world.token}`
+  const calls = await fetch(`${world.url}/calls`, { headers: { authorization } })
+  const text = await calls.text()
+  expect(text).not.toContain('+15555550107')
+  expect(text).toContain('"to":"erased"')
+  const refused = await saperly('call +15555550107 --consent test')
+  expect(refused.stderr).toContain('RecipientOptedOut')
+  expect(await saperly('audit verify')).toMatchObject({ code: 0, stderr: '' })
+  expect(await saperly('ledger verify')).toMatchObject({ code: 0, stderr: '' })
+}, 30_000)
+
+test('the audit trail is exported, and the file proves itself', async () => {
+  const path = join(directory, 'trail.ndjson')
+  expect(await saperly(`audit export --out ${path}`)).toMatchObject({ code: 0, stderr: '' })
+  expect((await stat(path)).mode & 0o777).toBe(0o600)
+  expect((await saperly(`audit verify ${path}`)).stdout).toBe('the export is whole\n')
+  expect((await saperly(`audit export --out ${path}`)).stderr).toContain('is there already')
+  const text = await readFile(path, 'utf8')
+  expect((await saperly('audit export')).stdout.split('\n')[0]).toBe(text.split('\n')[0])
+  await writeFile(path, text.replace('"actor":"', '"actor":"no '))
+  const changed = await saperly(`audit verify ${path}`)
+  expect([changed.code, changed.stderr]).toEqual([1, expect.stringMatching(/was changed/)])
+  expect((await saperly(`audit verify ${join(directory, 'none')}`)).stderr).toContain('can')
+  expect((await saperly('audit export --workspace ws_none')).stderr).toContain('ws_none')
+  const keyless = { DATA_DIR: join(directory, 'nothing') }
+  expect((await saperly(`audit verify ${path}`, keyless)).stderr).toContain('secret key is missing')
+})
+
+test('a backup of a running server is restored into an empty place, and proved', async () => {
+  const path = join(directory, 'all.backup')
+  const written = await saperly(`backup ${path}`)
+  expect(written).toMatchObject({ code: 0, stderr: '' })
+  expect((await stat(path)).mode & 0o777).toBe(0o600)
+  expect((await saperly(`backup ${path}`)).stderr).toContain('is there already')
+  // Into the server's own place it does not go.
+  expect((await saperly(`restore ${path}`)).stderr).toContain('a database already')
+
+  const place = { DATA_DIR: join(directory, 'restored') }
+  expect((await saperly(`restore ${path}`, place)).stderr).toContain('secret key is missing')
+  const other = { ...place, SAPERLY_SECRET_KEY: 'ab'.repeat(32) }
+  expect((await saperly(`restore ${path}`, other)).stderr).toContain('not the one')
+  await mkdir(place.DATA_DIR, { recursive: true })
+  await copyFile(join(world.dataDir, 'secret.key'), join(place.DATA_DIR, 'secret.key'))
+  const cut = join(directory, 'cut.backup')
+  await writeFile(cut, (await readFile(path)).subarray(0, -40))
+  expect((await saperly(`restore ${cut}`, place)).stderr).toMatch(/can't be read|no whole backup/)
+  const restored = await saperly(`restore ${path}`, place)
+  expect(restored).toMatchObject({ code: 0, stderr: '' })
+  expect(restored.stdout).toMatch(/rows as of 20.*\nthe ledger adds up\nthe audit trail is whole/)
+  const both = [await saperly('workspaces list'), await saperly('workspaces list', place)]
+  expect(both[1]!.stdout).toBe(both[0]!.stdout)
+}, 60_000)
 
 test('the doctor finds a running server well, and says what is wrong elsewhere', async () => {
   const well = JSON.parse((await saperly('doctor --json')).stdout) as {

@@ -205,6 +205,8 @@ export const samples: Record<EndpointName, (things: Things) => Sample> = {
     line: `GET /consent/check?numberId=${number}&peerNumber=${encodeURIComponent(PEER)}`,
   }),
   recordConsent: ({ number }) => ({ line: 'POST /consent', body: grant(number) }),
+  listOptOuts: () => ({ line: 'GET /opt-outs' }),
+  recordOptOut: () => ({ line: 'POST /opt-outs', body: { peerNumber: '+15555550177' } }),
   revokeConsent: ({ number }) => ({
     line: 'POST /consent/revoke',
     body: { numberId: number, peerNumber: PEER },

@@ -79,6 +79,7 @@ const ALLOWED_FOLDERS: Record<string, string[]> = {
   audit: ['store'],
   consent: ['store'],
   secrets: ['store/port.ts'],
+  privacy: ['store'],
   outbound: [],
   call: ['store', 'consent', 'ledger', 'brain/port.ts'],
   brain: ['store', 'call/port.ts', 'outbound', 'secrets', 'webhook/sign.ts', 'consent'],

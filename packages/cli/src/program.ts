@@ -8,17 +8,19 @@ import {
   UsageError,
 } from './command.ts'
 import {
-  auditVerify,
   ledgerVerify,
   numbersImport,
   topup,
   workspacesCreate,
   workspacesList,
 } from './commands/operator.ts'
+import { auditExport, auditVerify } from './commands/audit.ts'
+import { backup, restore } from './commands/backup.ts'
 import { call } from './commands/call.ts'
 import { demo } from './commands/demo.ts'
 import { doctor } from './commands/doctor.ts'
 import { keysCreate, keysList, keysRevoke } from './commands/keys.ts'
+import { erase, optOutsImport } from './commands/privacy.ts'
 import { start } from './commands/start.ts'
 import { explain } from './explain.ts'
 import { aligned, type Streams, Terminal } from './terminal.ts'
@@ -43,8 +45,13 @@ const commands: readonly Command[] = [
   workspacesCreate,
   topup,
   numbersImport,
+  optOutsImport,
+  erase,
   ledgerVerify,
   auditVerify,
+  auditExport,
+  backup,
+  restore,
   doctor,
 ]
 

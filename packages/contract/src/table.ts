@@ -36,6 +36,8 @@ export const endpoints = {
   checkConsent: account.checkConsent,
   recordConsent: account.recordConsent,
   revokeConsent: account.revokeConsent,
+  listOptOuts: account.listOptOuts,
+  recordOptOut: account.recordOptOut,
   getUsage: account.getUsage,
   listTransactions: account.listTransactions,
   listKeys: account.listKeys,

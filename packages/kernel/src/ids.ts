@@ -9,6 +9,7 @@ export type IdPrefix =
   | 'call'
   | 'key'
   | 'con'
+  | 'opt'
   | 'txn'
   | 'msg'
   | 'whk'
@@ -44,6 +45,11 @@ export class Ids {
     // 69 bits leave the top bit free, so that counting up never overflows the 70-bit field.
     return BigInt(`0x${Buffer.from(this.#random.bytes(9)).toString('hex')}`) >> 3n
   }
+}
+
+/** The least id that can be made at `ms` or later: whatever was made before is less. */
+export function idFloor(prefix: IdPrefix, ms: number): string {
+  return `${prefix}_${encode(BigInt(Math.max(0, ms)), 10)}`
 }
 
 function encode(value: bigint, length: number): string {

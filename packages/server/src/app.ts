@@ -30,6 +30,7 @@ import { openLog } from './log.ts'
 import { networkFigures } from './api/network-figures.ts'
 import { addressPolicy } from './outbound/address.ts'
 import { Dialler } from './outbound/dialler.ts'
+import { Retention } from './privacy/retention.ts'
 import { openKey, SecretBox } from './secrets/box.ts'
 import { auditKey, linkKey } from './secrets/derive.ts'
 import type { Store } from './store/port.ts'
@@ -99,6 +100,8 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     const deliverer = new Deliverer({ store, dialler, box, clock, random, log })
     const chainer = new AuditChainer({ store, clock, log })
     closers.push(() => chainer.close())
+    const retention = new Retention({ store, clock, log, days: config.retention })
+    closers.push(() => retention.close())
     closers.push(() => deliverer.close())
     const committed = (): void => chainer.wake()
     const emitted = (): void => {
@@ -188,6 +191,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     url ||= `http://${address.host}:${address.port}`
     deliverer.start()
     chainer.start()
+    retention.start()
     emitted()
     return { url, first, store, network, calls, close }
   } catch (error) {

@@ -133,3 +133,12 @@ test('a rate for everywhere is a fault, and no bug', () => {
     'config file: rates.0.prefix: must have a digit at least',
   ])
 })
+
+test('retention keeps for ever what is not set, and signalling for a month at most', () => {
+  const forEver = { recordingsDays: null, transcriptsDays: null, eventsDays: null }
+  expect(readConfig({}, folder()).retention).toEqual({ ...forEver, signallingDays: 30 })
+  const set = folder({ retention: { recordingsDays: 90 } })
+  expect(readConfig({}, set).retention).toMatchObject({ recordingsDays: 90, eventsDays: null })
+  const bad = folder({ retention: { signallingDays: 31, eventsDays: 0 } })
+  expect(faultsOf({}, bad).join('\n')).toMatch(/signallingDays[\s\S]*eventsDays/)
+})

@@ -42,6 +42,10 @@ const environmentSchema = z.object({
 
 const cents = z.int().min(0).max(100_000)
 
+const days = z.int().min(1).max(36_500)
+/** As long as the store keeps signalling at all. */
+const MAX_SIGNALLING_DAYS = 30
+
 const fileSchema = z.strictObject({
   trunks: z.array(trunkSchema).max(100).default([]),
   rates: z
@@ -77,6 +81,15 @@ const fileSchema = z.strictObject({
       requestsPerSec: z.number().positive().max(100_000).default(50),
       burst: z.int().positive().max(1_000_000).default(200),
       liveCalls: z.int().positive().max(100_000).default(100),
+    })
+    .prefault({}),
+  /** Days that what calls leave behind is kept; null: for ever. */
+  retention: z
+    .strictObject({
+      recordingsDays: days.nullable().default(null),
+      transcriptsDays: days.nullable().default(null),
+      signallingDays: days.max(MAX_SIGNALLING_DAYS).default(MAX_SIGNALLING_DAYS),
+      eventsDays: days.nullable().default(null),
     })
     .prefault({}),
   impliedConsentHours: z

@@ -7,6 +7,8 @@ export {
   insertKey,
   KEY_FILE as TEST_KEY_FILE,
 } from './bootstrap.ts'
+export { restoreBackup, writeBackup } from './backup.ts'
 export { type Config, ConfigError, readConfig } from './config.ts'
-export { openOperator, type Operator, OperatorError } from './operator.ts'
+export { openOperator, type Operator, verifyAuditFile } from './operator.ts'
+export { OperatorError } from './operator-error.ts'
 export { checkTrunk, type HostAnswer } from './trunk-check.ts'

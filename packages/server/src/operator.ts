@@ -1,14 +1,16 @@
 // What only the operator of a platform can do: directly on its database, also while a server is running on it.
-import { type Clock, Ids, type Log, systemRandom, SystemClock, countryOf } from '@saperly/kernel'
+import { type Clock, Ids, systemRandom, SystemClock, countryOf } from '@saperly/kernel'
 import type { Environment } from '@saperly/network'
+import { importOptOuts } from './consent/opt-out-import.ts'
+import { openDatabase } from './operator-database.ts'
+import { OperatorError } from './operator-error.ts'
+import { exportTrail, verifyExport } from './audit/export.ts'
 import { createWorkspace, DEFAULT_WORKSPACE } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import { openLog } from './log.ts'
-import { openKey } from './secrets/box.ts'
+import { erasePerson, type Erased } from './privacy/erase.ts'
+import { openKey, storedKey } from './secrets/box.ts'
 import { auditKey } from './secrets/derive.ts'
-import type { DatabaseAddress } from './store/database.ts'
-import { runningEmbedded } from './store/embedded/running.ts'
-import { startEmbedded } from './store/embedded/supervisor.ts'
 import type { Store, Tables, Tenant, WorkspaceRow } from './store/port.ts'
 import { openStore } from './store/postgres.ts'
 
@@ -23,16 +25,23 @@ export interface Operator {
    * @throws OperatorError when there is no such workspace, or the number is in use
    */
   importNumber(tenant: Tenant, phoneNumber: string): Promise<{ numberId: string }>
+  /**
+   * Opts every number of a do-not-call file out of the workspace: all of them, or none.
+   * @throws OperatorError when there is no such workspace, or with every fault of the file
+   */
+  importOptOuts(tenant: Tenant, file: string): Promise<{ added: number; known: number }>
+  /**
+   * Erases the person with this number from both environments of the workspace.
+   * @throws OperatorError when there is no such workspace, or a call with the person is live
+   */
+  erasePerson(workspaceId: string, peerNumber: string): Promise<Record<Environment, Erased>>
   /** What is wrong with the ledger, in words; empty when every balance is the sum of its postings. */
   verifyLedger(): Promise<string[]>
   /** What is wrong with the audit trail, in words; empty when every chain is whole. */
   verifyAudit(): Promise<string[]>
+  /** The trail of one workspace, or of all, as lines that `verifyAuditFile` proves; what was not chained is first. */
+  exportAudit(workspaceId: string | null): AsyncIterable<string>
   close(): Promise<void>
-}
-
-/** What was asked for can't be done, for a reason that the operator can mend. */
-export class OperatorError extends Error {
-  override readonly name = 'OperatorError'
 }
 
 /**
@@ -43,9 +52,9 @@ export async function openOperator(config: Config): Promise<Operator> {
   const clock = new SystemClock()
   const log = openLog(config.logLevel)
   const random = systemRandom
-  const { databaseUrl, dataDir, secretKey } = config
+  const { dataDir, secretKey } = config
   const key = await openKey({ fromEnvironment: secretKey, dataDir, random })
-  const database = databaseUrl === null ? await embedded(dataDir, clock, log) : remote(databaseUrl)
+  const database = await openDatabase(config, clock, log)
   try {
     const { address } = database
     const maxLiveCalls = config.limits.liveCalls
@@ -57,7 +66,7 @@ export async function openOperator(config: Config): Promise<Operator> {
       random,
       maxLiveCalls,
     })
-    return operatorOver(store, clock, async () => {
+    return operatorOver(store, auditKey(key), clock, async () => {
       await store.close()
       await database.stop()
     })
@@ -67,22 +76,25 @@ export async function openOperator(config: Config): Promise<Operator> {
   }
 }
 
-interface OpenDatabase {
-  address: DatabaseAddress
-  stop(): Promise<void>
+/**
+ * What is wrong with an export of the trail, in words. Needs the installation's key, but not its database.
+ * @throws OperatorError when there is no key
+ */
+export async function verifyAuditFile(
+  config: Config,
+  lines: AsyncIterable<string>,
+): Promise<string[]> {
+  const key = await storedKey({ fromEnvironment: config.secretKey, dataDir: config.dataDir })
+  if (!key) throw new OperatorError('the secret key is missing: set SAPERLY_SECRET_KEY or DATA_DIR')
+  return verifyExport(lines, auditKey(key))
 }
 
-function remote(url: string): OpenDatabase {
-  return { address: { url }, stop: () => Promise.resolve() }
-}
-
-async function embedded(dataDir: string, clock: Clock, log: Log): Promise<OpenDatabase> {
-  const address = await runningEmbedded(dataDir)
-  if (address) return { address, stop: () => Promise.resolve() }
-  return startEmbedded({ dataDir, clock, log })
-}
-
-function operatorOver(store: Store, clock: Clock, close: () => Promise<void>): Operator {
+function operatorOver(
+  store: Store,
+  trailKey: string,
+  clock: Clock,
+  close: () => Promise<void>,
+): Operator {
   const random = systemRandom
   const ids = new Ids(clock, random)
   const deps = { store, clock, ids, random }
@@ -122,11 +134,33 @@ function operatorOver(store: Store, clock: Clock, close: () => Promise<void>): O
         await noted(tables, ids, tenant, 'number.imported', 'number', numberId, at, {})
         return { numberId }
       }),
+    importOptOuts: (tenant, file) =>
+      store.transaction(async (tables) => {
+        await checkWorkspace(tables, tenant.workspaceId)
+        const imported = await importOptOuts(tables, ids, { tenant, file, at: clock.now() })
+        if (imported.ok) return imported.value
+        throw new OperatorError(['nothing was imported:', ...imported.failure].join('\n  '))
+      }),
+    erasePerson: async (workspaceId, peerNumber) => {
+      await checkWorkspace(store.tables, workspaceId)
+      const erase = async (environment: Environment): Promise<Erased> => {
+        const tenant = { workspaceId, environment }
+        const erased = await erasePerson(store, ids, { tenant, peerNumber, at: clock.now() })
+        if (erased.ok) return erased.value
+        throw new OperatorError(`a ${environment} call with this number is live: end it first`)
+      }
+      return { test: await erase('test'), live: await erase('live') }
+    },
     verifyLedger: async () => {
       const problems = await store.tables.ledger.verify()
       return problems.map(
         ({ tenant, problem }) => `${tenant.workspaceId} (${tenant.environment}): ${problem}`,
       )
+    },
+    exportAudit: async function* (workspaceId) {
+      if (workspaceId !== null) await checkWorkspace(store.tables, workspaceId)
+      await store.tables.audit.chain()
+      yield* exportTrail(store.tables.audit, trailKey, workspaceId)
     },
     verifyAudit: async () => {
       await store.tables.audit.chain()

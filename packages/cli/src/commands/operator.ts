@@ -1,5 +1,11 @@
-// What only the operator does, directly on the database: workspaces, money, imported numbers, and the two proofs.
-import { DEFAULT_WORKSPACE, openOperator, type Operator, readConfig } from '@saperly/server'
+// What only the operator does, directly on the database: workspaces, money, imported numbers, and the proof of the ledger.
+import {
+  type Config,
+  DEFAULT_WORKSPACE,
+  openOperator,
+  type Operator,
+  readConfig,
+} from '@saperly/server'
 import {
   type Command,
   type Given,
@@ -10,26 +16,29 @@ import {
 } from '../command.ts'
 import { dollars } from '../terminal.ts'
 
-const whose = {
+export const whose = {
   workspace: { value: '<id>', says: `the workspace (default: ${DEFAULT_WORKSPACE})` },
   live: { says: 'in the live environment (default: test)' },
 } as const satisfies Record<string, Option>
 
-function tenantOf(given: Given) {
+export function tenantOf(given: Given) {
   const environment = given.flag('live') ? 'live' : 'test'
   return { workspaceId: given.option('workspace') ?? DEFAULT_WORKSPACE, environment } as const
 }
 
-async function withOperator<T>(
+/** What the database says of itself is no business of a command's; what is wrong comes as an error. */
+export function configOf({
+  environment,
+  directory,
+}: Pick<Surroundings, 'environment' | 'directory'>): Config {
+  return readConfig({ ...environment, LOG_LEVEL: environment['LOG_LEVEL'] ?? 'error' }, directory)
+}
+
+export async function withOperator<T>(
   { environment, directory }: Surroundings,
   work: (operator: Operator) => Promise<T>,
 ): Promise<T> {
-  // What the database says of itself is no business of a command's; what is wrong comes as an error.
-  const config = readConfig(
-    { ...environment, LOG_LEVEL: environment['LOG_LEVEL'] ?? 'error' },
-    directory,
-  )
-  const operator = await openOperator(config)
+  const operator = await openOperator(configOf({ environment, directory }))
   try {
     return await work(operator)
   } finally {
@@ -112,19 +121,16 @@ export const ledgerVerify: Command = {
   run: (_, around) => proof(around, 'the ledger adds up', (operator) => operator.verifyLedger()),
 }
 
-export const auditVerify: Command = {
-  words: 'audit verify',
-  says: 'Prove that the audit trail is whole: nothing changed, nothing missing.',
-  run: (_, around) =>
-    proof(around, 'the audit trail is whole', (operator) => operator.verifyAudit()),
-}
-
-async function proof(
+export async function proof(
   around: Surroundings,
   good: string,
   check: (operator: Operator) => Promise<string[]>,
 ): Promise<number> {
-  const problems = await withOperator(around, check)
+  return verdict(around, good, await withOperator(around, check))
+}
+
+/** Prints what is wrong, or that nothing is; the exit code. */
+export function verdict(around: Surroundings, good: string, problems: readonly string[]): number {
   for (const problem of problems) around.terminal.error(problem)
   if (problems.length === 0) around.terminal.line(good)
   return problems.length === 0 ? 0 : 1

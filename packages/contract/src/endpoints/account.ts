@@ -6,16 +6,19 @@ import {
   ConsentRecord,
   Key,
   KeyWithToken,
+  OptOut,
   Transaction,
   Usage,
   mintKeyBody,
   recordConsentBody,
+  recordOptOutBody,
   revokeConsentBody,
 } from '../shapes/account.ts'
 import {
   checkConsentQuery,
   listAuditQuery,
   listConsentQuery,
+  listOptOutsQuery,
   listQuery,
   usageQuery,
 } from '../shapes/query.ts'
@@ -68,6 +71,33 @@ export const revokeConsent = endpoint({
   body: revokeConsentBody,
   success: json(200, ConsentRecord),
   errors: ['NumberNotFound', 'NotFound'],
+})
+
+export const listOptOuts = endpoint({
+  name: 'listOptOuts',
+  resource: 'Consent',
+  method: 'GET',
+  path: '/opt-outs',
+  summary: 'List the peers who opted out',
+  description: 'Those in force. No number of the workspace calls or texts them.',
+  scope: 'consent:read',
+  query: listOptOutsQuery,
+  success: page(OptOut),
+  errors: [],
+})
+
+export const recordOptOut = endpoint({
+  name: 'recordOptOut',
+  resource: 'Consent',
+  method: 'POST',
+  path: '/opt-outs',
+  summary: 'Record that a peer opted out',
+  description:
+    'No number of the workspace may reach this peer any more, whatever consent there is. Saying it again changes nothing, and answers the opt-out in force.',
+  scope: 'consent:write',
+  body: recordOptOutBody,
+  success: json(200, OptOut),
+  errors: [],
 })
 
 export const getUsage = endpoint({

@@ -96,6 +96,24 @@ export const revokeConsentBody = z.strictObject({
   ),
 })
 
+/** How a peer opted out; `import`: a do-not-call file of the operator. */
+export const OptOut = z.object({
+  id: z.string(),
+  peerNumber: z
+    .string()
+    .nullable()
+    .describe('null: the person was erased; a keyed hash of the number is left, and blocks.'),
+  source: z.string().describe('`digit`, `speech`, `sms`, `api` or `import`.'),
+  reason: z.string().nullable(),
+  optedOutAt: timestamp,
+})
+export type OptOut = z.output<typeof OptOut>
+
+export const recordOptOutBody = z.strictObject({
+  peerNumber: e164.describe('E.164.'),
+  reason: maybe(text(1, 500)).describe('For your own records, such as `asked by e-mail`.'),
+})
+
 export const Usage = z.object({
   calls: z.object({ count, totalCostCents: cents, totalDurationSec: count }),
   messages: z.object({ count }),

@@ -66,6 +66,8 @@ export const listConsentQuery = z.object({
   peerNumber: phone.optional(),
 })
 
+export const listOptOutsQuery = z.object({ ...paging, peerNumber: phone.optional() })
+
 export const checkConsentQuery = z.object({ numberId: idField, peerNumber: phone })
 
 export const usageQuery = z.object({ since: time })

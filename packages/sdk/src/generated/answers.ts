@@ -190,6 +190,16 @@ export interface ConsentRecord {
   revokedAt: string | null
 }
 
+export interface OptOut {
+  id: string
+  /** null: the person was erased; a keyed hash of the number is left, and blocks. */
+  peerNumber: string | null
+  /** `digit`, `speech`, `sms`, `api` or `import`. */
+  source: string
+  reason: string | null
+  optedOutAt: string
+}
+
 export interface ConsentCheck {
   hasConsent: boolean
   type: 'explicit_outbound' | 'implied_inbound' | null

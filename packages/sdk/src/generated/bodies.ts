@@ -323,6 +323,13 @@ export interface RevokeConsentBody {
   optOut?: boolean | null | undefined
 }
 
+export interface RecordOptOutBody {
+  /** E.164. */
+  peerNumber: string
+  /** For your own records, such as `asked by e-mail`. */
+  reason?: string | null | undefined
+}
+
 export interface MintKeyBody {
   name: string
   /** Scopes, or `read`, `write`, `admin` for bundles of them. */

@@ -11,6 +11,7 @@ import type {
   Key,
   KeyWithToken,
   Language,
+  OptOut,
   PhoneNumber,
   Quote,
   Transaction,
@@ -29,6 +30,7 @@ import type {
   PlaceSandboxCallBody,
   ProvisionNumberBody,
   RecordConsentBody,
+  RecordOptOutBody,
   RevokeConsentBody,
   SendDtmfBody,
   SetCallerIdBody,
@@ -51,6 +53,7 @@ import type {
   ListDeliveriesQuery,
   ListKeysQuery,
   ListNumbersQuery,
+  ListOptOutsQuery,
   ListTransactionsQuery,
   ListVoicesQuery,
   ListWebhooksQuery,
@@ -206,6 +209,16 @@ export interface Operations {
     query: undefined
     answer: ConsentRecord
   }
+  listOptOuts: {
+    body: undefined
+    query: ListOptOutsQuery
+    answer: OptOut
+  }
+  recordOptOut: {
+    body: RecordOptOutBody
+    query: undefined
+    answer: OptOut
+  }
   getUsage: {
     body: undefined
     query: GetUsageQuery
@@ -341,6 +354,8 @@ export const routes = {
   checkConsent: { method: 'GET', path: '/consent/check' },
   recordConsent: { method: 'POST', path: '/consent' },
   revokeConsent: { method: 'POST', path: '/consent/revoke' },
+  listOptOuts: { method: 'GET', path: '/opt-outs' },
+  recordOptOut: { method: 'POST', path: '/opt-outs' },
   getUsage: { method: 'GET', path: '/usage' },
   listTransactions: { method: 'GET', path: '/transactions' },
   listKeys: { method: 'GET', path: '/api-tokens' },

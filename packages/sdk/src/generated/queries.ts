@@ -52,6 +52,14 @@ export interface CheckConsentQuery {
   peerNumber: string
 }
 
+export interface ListOptOutsQuery {
+  /** How many at most. Default 100. */
+  limit?: number | undefined
+  /** From the `Link` header of the page before. */
+  cursor?: string | undefined
+  peerNumber?: string | undefined
+}
+
 export interface GetUsageQuery {
   since?: string | undefined
 }

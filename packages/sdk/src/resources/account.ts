@@ -5,16 +5,23 @@ import type {
   ConsentRecord,
   Key,
   KeyWithToken,
+  OptOut,
   Transaction,
   Usage as UsageSummary,
 } from '../generated/answers.ts'
-import type { MintKeyBody, RecordConsentBody, RevokeConsentBody } from '../generated/bodies.ts'
+import type {
+  MintKeyBody,
+  RecordConsentBody,
+  RecordOptOutBody,
+  RevokeConsentBody,
+} from '../generated/bodies.ts'
 import type {
   CheckConsentQuery,
   GetUsageQuery,
   ListAuditEventsQuery,
   ListConsentQuery,
   ListKeysQuery,
+  ListOptOutsQuery,
   ListTransactionsQuery,
 } from '../generated/queries.ts'
 import { type List, list } from '../list.ts'
@@ -44,6 +51,24 @@ export class Consent {
   /** Blocks the next call at once; with `optOut` from every number of the workspace. */
   revoke(body: RevokeConsentBody, options?: RequestOptions): Promise<ConsentRecord> {
     return this.#transport.call('revokeConsent', { body }, options)
+  }
+}
+
+export class OptOuts {
+  readonly #transport: Transport
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  /** The peers whom no number of the workspace may reach, newest first. */
+  list(query?: ListOptOutsQuery, options?: RequestOptions): List<OptOut> {
+    return list(this.#transport, 'listOptOuts', { query: query ?? {} }, options)
+  }
+
+  /** Blocks the next call to this peer at once, from every number of the workspace. */
+  record(body: RecordOptOutBody, options?: RequestOptions): Promise<OptOut> {
+    return this.#transport.call('recordOptOut', { body }, options)
   }
 }
 

@@ -136,6 +136,43 @@ describe('consent', () => {
     expect(trail.map((event) => event['eventType'])).toEqual(['opt_out.lifted', 'opt_out.recorded'])
   })
 
+  it('is blocked by an opt-out of its own route, however often that is said', async () => {
+    const peer = '+15555550133'
+    await grant(peer)
+    const say = (reason?: string) => ask('POST /opt-outs', { peerNumber: peer, reason })
+    const first = await say('asked by e-mail')
+    expect(first).toMatchObject({
+      status: 200,
+      body: { peerNumber: peer, source: 'api', reason: 'asked by e-mail' },
+    })
+    expect((await say('again')).body).toEqual(first.body)
+    expect((await check(peer))['hasConsent']).toBe(false)
+    expect(await rows(`GET /opt-outs?peerNumber=%2B15555550133`)).toEqual([first.body])
+    expect((await rows('GET /opt-outs'))[0]).toEqual(first.body)
+    const trail = await rows(`GET /audit-events?targetId=%2B15555550133`)
+    expect(trail.map((event) => event['eventType'])).toEqual([
+      'opt_out.recorded',
+      'opt_out.recorded',
+    ])
+    expect(trail[0]!['targetId']).not.toContain('5555550133')
+    await grant(peer, { afterOptOut: true })
+    expect(await rows(`GET /opt-outs?peerNumber=%2B15555550133`)).toEqual([])
+  })
+
+  it('shows opt-outs page by page, newest first', async () => {
+    for (const peerNumber of ['+15555550141', '+15555550142', '+15555550143'])
+      await ask('POST /opt-outs', { peerNumber })
+    const page = await ask('GET /opt-outs?limit=2')
+    const next = /<([^>]+)>/.exec(String(page.headers['link']))?.[1] ?? ''
+    const after = await rows(`GET ${next.slice(next.indexOf('/opt-outs'))}`)
+    const seen = [...(page.body as unknown as { peerNumber: string }[]), ...after]
+    expect(seen.slice(0, 3).map((row) => row['peerNumber'])).toEqual([
+      '+15555550143',
+      '+15555550142',
+      '+15555550141',
+    ])
+  })
+
   it('shows an opt-out of somebody who never consented', async () => {
     const answer = await revoke('+15555550132', { optOut: true })
     expect(answer).toMatchObject({ status: 200, body: { consentType: null, grantedAt: null } })

@@ -1,5 +1,5 @@
 // The route of the audit trail: who did what, newest first.
-import { ok } from '@saperly/kernel'
+import { isE164, ok } from '@saperly/kernel'
 import type { AuditRow } from '../store/port.ts'
 import { mayUseNumber } from './access.ts'
 import type { HandlersFor, KeyedContext } from './context.ts'
@@ -12,9 +12,14 @@ export function auditHandlers({ store: { tables } }: ApiDeps): HandlersFor<'list
     listAuditEvents: async ({ query, context }) => {
       const since = query.since === undefined ? -Infinity : Date.parse(query.since)
       const until = query.until === undefined ? Infinity : Date.parse(query.until)
+      // A peer stands in the trail under a name that doesn't tell the number.
+      const targetId =
+        query.targetId !== undefined && isE164(query.targetId)
+          ? tables.consent.pseudonym(context.tenant, query.targetId)
+          : query.targetId
       const wanted = (row: AuditRow): boolean =>
         (query.eventType === undefined || row.eventType === query.eventType) &&
-        (query.targetId === undefined || row.targetId === query.targetId) &&
+        (targetId === undefined || row.targetId === targetId) &&
         row.createdAt >= since &&
         row.createdAt < until &&
         maySeeAudit(context, row)

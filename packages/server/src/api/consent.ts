@@ -2,13 +2,21 @@
 import { failure } from '@saperly/contract'
 import { fail, ok } from '@saperly/kernel'
 import { IMPLIED_CONSENT_MS, recordConsent, revokeConsent } from '../consent/consent.ts'
+import { optOut } from '../consent/opt-out.ts'
+import type { Page } from '../store/port.ts'
 import { seeActiveNumber, seeNumber } from './access.ts'
 import type { HandlersFor } from './context.ts'
 import type { ApiDeps } from './deps.ts'
 import { pageOf } from './page.ts'
-import { consentWire, iso } from './wire.ts'
+import { consentWire, iso, optOutWire } from './wire.ts'
 
-type ConsentRoutes = 'listConsent' | 'checkConsent' | 'recordConsent' | 'revokeConsent'
+type ConsentRoutes =
+  | 'listConsent'
+  | 'checkConsent'
+  | 'recordConsent'
+  | 'revokeConsent'
+  | 'listOptOuts'
+  | 'recordOptOut'
 
 export function consentHandlers(deps: ApiDeps): HandlersFor<ConsentRoutes> {
   const { store, clock, ids } = deps
@@ -79,6 +87,23 @@ export function consentHandlers(deps: ApiDeps): HandlersFor<ConsentRoutes> {
       })
       if (revoked.ok) deps.afterCommit()
       return revoked
+    },
+
+    // An opt-out holds for the workspace as a whole, so that an allow-list of numbers hides none.
+    listOptOuts: async ({ query, context }) => {
+      const filter = { peerNumber: query.peerNumber ?? null }
+      const read = (page: Page) => tables.consent.optOuts(context.tenant, filter, page)
+      return ok(await pageOf(query, read, optOutWire))
+    },
+
+    recordOptOut: async ({ body, context }) => {
+      const { tenant, actor } = context
+      const { peerNumber } = body
+      const reason = body.reason ?? null
+      const change = { tenant, peerNumber, source: 'api', reason, actor, at: clock.now() }
+      const row = await store.transaction((within) => optOut(within, ids, change))
+      deps.afterCommit()
+      return ok(optOutWire(row))
     },
   }
 }

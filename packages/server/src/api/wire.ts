@@ -5,6 +5,7 @@ import type {
   CallEvent,
   Connection,
   ConsentRecord,
+  OptOut,
   Delivery,
   HangupCause,
   Key,
@@ -21,6 +22,7 @@ import type {
   CallState,
   ConnectionRow,
   ConsentRow,
+  OptOutRow,
   DeliveryRow,
   EventRow,
   KeyWithSpending,
@@ -134,6 +136,11 @@ export function consentWire(row: ConsentRow): ConsentRecord {
     grantedAt: iso(row.grantedAt),
     revokedAt: isoOrNull(row.revokedAt),
   }
+}
+
+export function optOutWire(row: OptOutRow): OptOut {
+  const { id, peerNumber, source, reason } = row
+  return { id, peerNumber, source, reason, optedOutAt: iso(row.optedOutAt) }
 }
 
 export function transactionWire(row: TransactionRow): Transaction {

@@ -53,3 +53,42 @@ export function linkHash(previousHash: string, row: ChainedRow): string {
   ])
   return createHash('sha256').update(previousHash).update(covered).digest('hex')
 }
+
+/** A row of the trail with its place in the chain, and its data unless that was erased. */
+export interface ChainLink extends ChainedRow {
+  data: Record<string, unknown> | null
+  salt: string | null
+  position: number
+  hash: string
+  previousHash: string
+}
+
+/** Walks one chain from its start, link by link, and says what is wrong with each. */
+export class ChainWalk {
+  readonly #auditKey: string
+  #position = 0
+  #hash = CHAIN_START
+
+  constructor(auditKey: string) {
+    this.#auditKey = auditKey
+  }
+
+  /** What is wrong with the link that comes next; empty when nothing is. */
+  step(link: ChainLink): string[] {
+    const problems: string[] = []
+    if (link.position !== this.#position + 1) problems.push('rows before this one are missing')
+    else if (link.previousHash !== this.#hash) problems.push('does not follow from the row before')
+    if (linkHash(link.previousHash, link) !== link.hash) problems.push('was changed')
+    const { data, salt, dataDigest } = link
+    if (data && salt && digestOf(this.#auditKey, salt, data) !== dataDigest)
+      problems.push('its data was changed')
+    this.#position = link.position
+    this.#hash = link.hash
+    return problems
+  }
+
+  /** Whether the walk has come to this end. */
+  endsAt(end: { position: number; hash: string }): boolean {
+    return this.#position === end.position && this.#hash === end.hash
+  }
+}

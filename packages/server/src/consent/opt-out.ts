@@ -1,6 +1,6 @@
 // When a person says stop: what counts as saying so, and who may lift it again.
 import type { Ids } from '@saperly/kernel'
-import type { Tables, Tenant } from '../store/port.ts'
+import type { OptOutRow, Tables, Tenant } from '../store/port.ts'
 import { audit, type Actor } from './trail.ts'
 
 /** The digit that the disclosure names. */
@@ -58,25 +58,28 @@ function normal(text: string): string {
 export interface OptOutChange {
   tenant: Tenant
   peerNumber: string
-  /** How it was said: `digit`, `speech`, `sms`, `api`. */
+  /** How it was said: `digit`, `speech`, `sms`, `api`, `import`. */
   source: string
+  /** What the customer notes about it. */
+  reason?: string | null
   actor: Actor
   at: number
 }
 
 /** From now on no number of the workspace calls or texts this peer. Idempotent; audited each time it is said. */
-export async function optOut(tables: Tables, ids: Ids, change: OptOutChange): Promise<void> {
-  const { tenant, peerNumber, source, actor, at } = change
-  await tables.consent.optOut(tenant, peerNumber, source, at)
+export async function optOut(tables: Tables, ids: Ids, change: OptOutChange): Promise<OptOutRow> {
+  const { tenant, peerNumber, source, reason = null, actor, at } = change
+  const row = await tables.consent.optOut(tenant, peerNumber, source, at, reason)
   await audit(tables, ids, {
     tenant,
     eventType: 'opt_out.recorded',
     targetType: 'peer',
-    targetId: peerNumber,
+    targetId: tables.consent.pseudonym(tenant, peerNumber),
     actor,
-    data: { source },
+    data: { peerNumber, source },
     at,
   })
+  return row
 }
 
 /** Lifts an opt-out: the peer said START, or the customer vouches for a new explicit consent. False: there was none. */
@@ -87,9 +90,9 @@ export async function liftOptOut(tables: Tables, ids: Ids, change: OptOutChange)
     tenant,
     eventType: 'opt_out.lifted',
     targetType: 'peer',
-    targetId: peerNumber,
+    targetId: tables.consent.pseudonym(tenant, peerNumber),
     actor,
-    data: { source },
+    data: { peerNumber, source },
     at,
   })
   return true

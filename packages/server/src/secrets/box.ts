@@ -33,11 +33,7 @@ export class SecretBox {
     assert(key.length === KEY_BYTES, 'the box needs a key of 32 bytes')
     this.#key = key
     this.#random = random
-    this.#keyId = createHash('sha256')
-      .update('saperly key id')
-      .update(key)
-      .digest('hex')
-      .slice(0, KEY_ID_LENGTH)
+    this.#keyId = keyIdOf(key)
   }
 
   /** Seals `secret` for the place `context` (see {@link sealedFor}): `<key id>.<nonce, text and tag, base64url>`. */
@@ -101,6 +97,25 @@ export async function openKey(source: {
   await createWhole(path, `${randomHex(source.random, KEY_BYTES)}\n`, randomHex(source.random, 8))
   // Read back: when two processes started at once, the first one's key is the installation's.
   return parseKey((await readIfThere(path)) ?? '', KEY_FILE)
+}
+
+/** The key that is there already, from the same places; null when there is none. Makes none. */
+export async function storedKey(source: {
+  fromEnvironment: string | null
+  dataDir: string
+}): Promise<Uint8Array | null> {
+  if (source.fromEnvironment !== null) return parseKey(source.fromEnvironment, 'the environment')
+  const stored = await readIfThere(join(source.dataDir, KEY_FILE))
+  return stored === null ? null : parseKey(stored, KEY_FILE)
+}
+
+/** Tells keys apart, and nothing of the key itself: 8 hex digits. */
+export function keyIdOf(key: Uint8Array): string {
+  return createHash('sha256')
+    .update('saperly key id')
+    .update(key)
+    .digest('hex')
+    .slice(0, KEY_ID_LENGTH)
 }
 
 function parseKey(text: string, where: string): Uint8Array {

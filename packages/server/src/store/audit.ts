@@ -1,9 +1,17 @@
 // The audit trail: rows join the transaction that they describe, and are chained right after its commit.
 import { type Random, randomHex } from '@saperly/kernel'
-import { CHAIN_START, type ChainedRow, canonical, digestOf, linkHash } from '../audit/chain.ts'
+import {
+  CHAIN_START,
+  type ChainedRow,
+  type ChainLink,
+  ChainWalk,
+  canonical,
+  digestOf,
+  linkHash,
+} from '../audit/chain.ts'
 import { columns, instant, json } from './columns.ts'
 import { Filter, OF_TENANT, tenantOf } from './lists.ts'
-import type { AuditRow, Tables, Tenant } from './port.ts'
+import type { AuditRow, ChainEnd, Tables, Tenant } from './port.ts'
 import type { Sql } from './sql.ts'
 
 /** How many rows of one tenant are chained under one lock, and verified in one read. */
@@ -23,14 +31,6 @@ const COVERED = [
   'dataDigest',
   'createdAt',
 ] as const satisfies readonly (keyof ChainedRow)[]
-
-interface StoredRow extends ChainedRow {
-  data: Record<string, unknown> | null
-  salt: string | null
-  position: number
-  hash: string
-  previousHash: string
-}
 
 export function audit(sql: Sql, random: Random, auditKey: string): Tables['audit'] {
   return {
@@ -78,12 +78,20 @@ export function audit(sql: Sql, random: Random, auditKey: string): Tables['audit
       }
       return chained
     },
-    async verify() {
-      const chains = await sql.rows<Tenant & { position: number; hash: string }>(
+    ends: () =>
+      sql.rows<ChainEnd>(
         'select workspace_id, environment, position, hash from audit_chain order by 1, 2',
-      )
+      ),
+    links: (end, after) =>
+      sql.rows<ChainLink>(
+        `select ${columns(COVERED)}, data, salt, position, hash, previous_hash from audit_event
+         where ${OF_TENANT} and position > $3 and position <= $4 order by position limit ${BATCH}`,
+        [...tenantOf(end), after, end.position],
+      ),
+    async verify() {
       const problems: Problem[] = []
-      for (const chain of chains) problems.push(...(await verifyChain(sql, chain, auditKey)))
+      for (const end of await this.ends())
+        problems.push(...(await verifyChain(this, end, auditKey)))
       return problems
     },
   }
@@ -131,35 +139,22 @@ async function chainBatch(tx: Sql, tenant: Tenant): Promise<number> {
 
 /** Walks one chain from its start to the end that is on record. */
 async function verifyChain(
-  sql: Sql,
-  chain: Tenant & { position: number; hash: string },
+  audit: Pick<Tables['audit'], 'links'>,
+  end: ChainEnd,
   auditKey: string,
 ): Promise<Problem[]> {
   const problems: Problem[] = []
   const report = (auditId: string, problem: string): void => {
-    problems.push({ workspaceId: chain.workspaceId, auditId, problem })
+    problems.push({ workspaceId: end.workspaceId, auditId, problem })
   }
-  let position = 0
-  let hash = CHAIN_START
+  const walk = new ChainWalk(auditKey)
+  let last = 0
   for (;;) {
-    const rows = await sql.rows<StoredRow>(
-      `select ${columns(COVERED)}, data, salt, position, hash, previous_hash from audit_event
-       where ${OF_TENANT} and position > $3 and position <= $4 order by position limit ${BATCH}`,
-      [...tenantOf(chain), position, chain.position],
-    )
-    for (const row of rows) {
-      if (row.position !== position + 1) report(row.id, 'rows before this one are missing')
-      else if (row.previousHash !== hash) report(row.id, 'does not follow from the row before')
-      if (linkHash(row.previousHash, row) !== row.hash) report(row.id, 'was changed')
-      if (row.data && row.salt && digestOf(auditKey, row.salt, row.data) !== row.dataDigest) {
-        report(row.id, 'its data was changed')
-      }
-      position = row.position
-      hash = row.hash
-    }
-    if (rows.length < BATCH) break
+    const links = await audit.links(end, last)
+    for (const link of links) for (const problem of walk.step(link)) report(link.id, problem)
+    if (links.length === 0) break
+    last = links.at(-1)!.position
   }
-  if (position !== chain.position || hash !== chain.hash)
-    report('', 'the end of the chain is missing')
+  if (!walk.endsAt(end)) report('', 'the end of the chain is missing')
   return problems
 }

@@ -150,6 +150,12 @@ const ATTEMPTS: readonly [string, string][] = [
   ['consent changed', `update consent set source = 'other'`],
   ['consent brought back', `update consent set revoked_at = null where id = 'con_over'`],
   ['consent deleted', `delete from consent`],
+  ['an opt-out erased without a trace', `update opt_out set peer_number = null`],
+  ['an opt-out hashed beside its number', `update opt_out set peer_hash = 'ab'`],
+  [
+    'a consent erased while it is in force',
+    `update consent set peer_number = 'erased', source = 'erased'`,
+  ],
   ['an opt-out deleted', `delete from opt_out`],
   ['an opt-out changed', `update opt_out set peer_number = '+15555550100'`],
   ['a final call made live', `update call set state = 'connected' where id = 'call_done'`],

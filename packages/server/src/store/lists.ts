@@ -34,6 +34,12 @@ export class Filter {
     return this
   }
 
+  /** Adds what is in force, among opt-outs. */
+  unlifted(): this {
+    this.#conditions.push('lifted_at is null')
+    return this
+  }
+
   /** `where … order by id desc limit …`. */
   page(page: Page): string {
     this.and('id < $', page.cursor)

@@ -19,18 +19,28 @@ interface Migration {
   checksum: string
 }
 
+/** The migrations of this program, in order: what a backup may have been made from. */
+export async function knownMigrations(): Promise<{ name: string; checksum: string }[]> {
+  return (await readMigrations()).map(({ name, checksum }) => ({ name, checksum }))
+}
+
 /**
  * Applies what is missing, each file in a transaction of its own, one process at a time. Returns the names applied now.
+ * With `upTo`, the schema stays at its first so many files, for a backup of that day.
  * @throws Fault when an applied file has changed, or the database is newer than this program
  */
-export async function migrate(address: DatabaseAddress, log: Log): Promise<string[]> {
+export async function migrate(
+  address: DatabaseAddress,
+  log: Log,
+  upTo = Infinity,
+): Promise<string[]> {
   const client = new pg.Client(connectionConfig(address))
   client.on('error', (error) => log.warn('database_connection_lost', { reason: error.message }))
   try {
     await client.connect()
     await checkVersion(client)
     await client.query('select pg_advisory_lock($1)', [LOCK])
-    return await applyMissing(client, await readMigrations(), log)
+    return await applyMissing(client, await readMigrations(), upTo, log)
   } catch (error) {
     throw faultOf(error)
   } finally {
@@ -64,6 +74,7 @@ async function readMigrations(): Promise<Migration[]> {
 async function applyMissing(
   client: pg.Client,
   migrations: readonly Migration[],
+  upTo: number,
   log: Log,
 ): Promise<string[]> {
   await client.query(`create table if not exists migration (
@@ -84,7 +95,7 @@ async function applyMissing(
       })
     }
   }
-  const missing = migrations.slice(applied.length)
+  const missing = migrations.slice(applied.length, upTo)
   for (const migration of missing) await apply(client, migration, log)
   return missing.map(({ name }) => name)
 }

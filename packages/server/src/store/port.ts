@@ -4,6 +4,7 @@
 // nothing. Instants are epoch milliseconds. Money is integer cents. Whatever must be true together is written in one
 // `transaction`. Lists are newest first.
 import type { Environment, TracedMessage } from '@saperly/network'
+import type { ChainLink } from '../audit/chain.ts'
 import type {
   AuditRow,
   CallFilter,
@@ -18,6 +19,7 @@ import type {
   KeyRow,
   KeyWithSpending,
   NumberRow,
+  OptOutRow,
   Page,
   Tenant,
   TransactionRow,
@@ -130,9 +132,27 @@ export interface ConsentTable {
     },
     page: Page,
   ): Promise<ConsentRow[]>
-  optOut(tenant: Tenant, peerNumber: string, source: string, at: number): Promise<void>
+  /** The opt-out in force from now on: the one that stood already, where there was one. */
+  optOut(
+    tenant: Tenant,
+    peerNumber: string,
+    source: string,
+    at: number,
+    reason?: string | null,
+  ): Promise<OptOutRow>
+  /** Opts all of them out; how many had not been. For lists of thousands: inside a transaction, in batches. */
+  optOutAll(
+    tenant: Tenant,
+    peerNumbers: readonly string[],
+    source: string,
+    at: number,
+  ): Promise<number>
+  /** Those in force. */
+  optOuts(tenant: Tenant, filter: { peerNumber: string | null }, page: Page): Promise<OptOutRow[]>
   liftOptOut(tenant: Tenant, peerNumber: string, source: string, at: number): Promise<boolean>
   isOptedOut(tenant: Tenant, peerNumber: string): Promise<boolean>
+  /** What the audit trail calls the peer: it does not tell the number, and outlives the erasure of the person. */
+  pseudonym(tenant: Tenant, peerNumber: string): string
   /** Both questions of placing at once: has the peer opted out, and is there consent of the pair in force at `at`. */
   standing(
     tenant: Tenant,
@@ -140,6 +160,44 @@ export interface ConsentTable {
     peerNumber: string,
     at: number,
   ): Promise<{ optedOut: boolean; consented: boolean }>
+}
+
+/** The end of a tenant's chain: how many rows it has, and the hash of the last. */
+export interface ChainEnd extends Tenant {
+  position: number
+  hash: string
+}
+
+/** What an erasure changed, in one tenant. */
+export interface ErasedCounts {
+  /** Calls with the person. */
+  calls: number
+  /** Other people's calls that named the number, such as one that was transferred to it. */
+  mentions: number
+  deliveries: number
+  auditEntries: number
+}
+
+/** Taking one person out of a tenant's rows, by E.164 number. */
+export interface ErasureTable {
+  /** Live calls are not erased: whoever asks for it ends them first. */
+  isOnCall(tenant: Tenant, peerNumber: string): Promise<boolean>
+  /** Paths of the recordings of the person's calls: files, which are not the store's to remove. */
+  recordings(tenant: Tenant, peerNumber: string): Promise<string[]>
+  /** Not inside a transaction: it makes its own, and may be done again after it was cut short. */
+  erase(tenant: Tenant, peerNumber: string, at: number): Promise<ErasedCounts>
+}
+
+/** Forgetting what is old, in every tenant; each takes `limit` calls or rows at most, and says how many. */
+export interface RetentionTable {
+  /** Recordings of calls that ended before: files, which are not the store's to remove. */
+  recordings(endedBefore: number, limit: number): Promise<{ id: string; path: string }[]>
+  forgetRecordings(callIds: readonly string[]): Promise<void>
+  /** The turns of calls that ended before, and the words in their events. */
+  forgetTranscripts(endedBefore: number, limit: number): Promise<number>
+  forgetSignalling(keptBefore: number, limit: number): Promise<number>
+  /** Events that happened before. */
+  forgetEvents(before: number, limit: number): Promise<number>
 }
 
 /** What an idempotency key answers now. */
@@ -203,6 +261,8 @@ export interface Tables {
     update(row: ConnectionRow): Promise<void>
   }
   consent: ConsentTable
+  erasure: ErasureTable
+  retention: RetentionTable
   ledger: LedgerTable
   calls: {
     insert(row: CallRow): Promise<void>
@@ -301,6 +361,10 @@ export interface Tables {
     list(tenant: Tenant, page: Page): Promise<AuditRow[]>
     /** Chains what is not yet chained, oldest first, one workspace at a time under its lock; how many rows. */
     chain(): Promise<number>
+    /** Where the chain of each tenant ends now. */
+    ends(): Promise<ChainEnd[]>
+    /** The links of a chain behind position `after` and up to its end, in order, some at a time; empty: no more. */
+    links(end: ChainEnd, after: number): Promise<ChainLink[]>
     /** Recomputes every chain; an empty list when all is whole. */
     verify(): Promise<{ workspaceId: string; auditId: string; problem: string }[]>
   }

@@ -5,6 +5,7 @@ import { calls } from './calls.ts'
 import { connections } from './connections.ts'
 import { consent } from './consent.ts'
 import { Database, type DatabaseAddress } from './database.ts'
+import { erasure } from './erasure.ts'
 import { events } from './events.ts'
 import { idempotency } from './idempotency.ts'
 import { keys } from './keys.ts'
@@ -16,6 +17,7 @@ import { numbers } from './numbers.ts'
 import { outbox } from './outbox.ts'
 import type { Store, Tables } from './port.ts'
 import type { Sql } from './sql.ts'
+import { retention } from './retention.ts'
 import { signalling } from './signalling.ts'
 import { transcripts } from './transcripts.ts'
 import { webhooks } from './webhooks.ts'
@@ -28,7 +30,7 @@ export interface StoreOptions {
   address: DatabaseAddress
   clock: Clock
   log: Log
-  /** Keys the digests of the audit trail; kept by the installation, apart from the database. */
+  /** Keys the digests of the audit trail and the hashes of erased peers; kept by the installation, apart from the database. */
   auditKey: string
   random?: Random
   /** Limit on live calls per workspace and environment, for workspaces created from now on. */
@@ -54,7 +56,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     keys: keys(sql),
     numbers: numbers(sql),
     connections: connections(sql),
-    consent: consent(sql),
+    consent: consent(sql, ids, auditKey),
+    erasure: erasure(sql, auditKey),
+    retention: retention(sql),
     ledger: ledger(sql, ids, move),
     calls: calls(sql),
     events: events(sql),

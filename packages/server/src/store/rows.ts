@@ -76,6 +76,16 @@ export interface ConnectionRow extends Tenant {
   deletedAt: number | null
 }
 
+/** A peer who asked not to be called or texted, by any number of the tenant. */
+export interface OptOutRow {
+  id: string
+  /** Null once the person was erased: a keyed hash of the number is left, and blocks. */
+  peerNumber: string | null
+  source: string
+  reason: string | null
+  optedOutAt: number
+}
+
 export interface ConsentRow extends Tenant {
   id: string
   numberId: string
