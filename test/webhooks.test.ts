@@ -121,6 +121,10 @@ test.concurrent('during a rotation both secrets sign', async () => {
   expect(String(request!.headers['x-saperly-signature']).split(' ')).toHaveLength(2)
   expect([genuine(request!, signingSecret), genuine(request!, target.secret)]).toEqual([true, true])
   expect(genuine(request!, 'whsec_another')).toBe(false)
+  expect(String(request!.headers['webhook-signature']).split(' ')).toHaveLength(2)
+  const standard = Object.entries(request!.headers).filter(([name]) => name.startsWith('webhook-'))
+  const bare = { ...request!, headers: Object.fromEntries(standard) }
+  expect([genuine(bare, signingSecret), genuine(bare, target.secret)]).toEqual([true, true])
 })
 
 test.concurrent('events go to those who asked for them, and no longer once deleted', async () => {
