@@ -231,6 +231,10 @@ export const samples: Record<EndpointName, (things: Things) => Sample> = {
   listDeliveries: ({ webhook }) => ({ line: `GET /webhooks/${webhook}/deliveries` }),
   testWebhook: ({ webhook }) => ({ line: `POST /webhooks/${webhook}/test`, body: {} }),
   replayDelivery: ({ delivery }) => ({ line: `POST /deliveries/${delivery}/replay`, body: {} }),
+  replayDeliveries: ({ webhook }) => ({
+    line: `POST /webhooks/${webhook}/replay`,
+    body: { since: '2026-01-01T00:00:00Z' },
+  }),
   placeSandboxCall: ({ number }) => ({
     line: 'POST /sandbox/calls',
     body: { from: PEER, toNumberId: number },

@@ -49,6 +49,7 @@ export const endpoints = {
   listDeliveries: webhooks.listDeliveries,
   testWebhook: webhooks.testWebhook,
   replayDelivery: webhooks.replayDelivery,
+  replayDeliveries: webhooks.replayDeliveries,
   placeSandboxCall: platform.placeSandboxCall,
   getQuote: platform.getQuote,
   listVoices: platform.listVoices,

@@ -13,7 +13,7 @@ import { Call, Transcript, TranscriptTurn } from './call.ts'
 import { CallEvent } from './call-event.ts'
 import { Connection, ConnectionWithSecret } from './connection.ts'
 import { Language, PhoneNumber, Quote, Voice } from './number.ts'
-import { Delivery, WebhookEndpoint } from './webhook.ts'
+import { Delivery, Replayed, WebhookEndpoint } from './webhook.ts'
 
 export const shapes = {
   Call,
@@ -34,6 +34,7 @@ export const shapes = {
   Transaction,
   WebhookEndpoint,
   Delivery,
+  Replayed,
   AuditEvent,
   Message,
 } as const

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { E164_PATTERN, countryCode, idField, languageTag, numberType, text } from '../fields.ts'
 import { callStatuses } from './call.ts'
+import { deliveryStatuses } from './webhook.ts'
 
 export const MAX_PAGE = 1000
 export const DEFAULT_PAGE = 100
@@ -76,6 +77,11 @@ export const listAuditQuery = z.object({
   targetId: idField.optional(),
   since: time,
   until: time,
+})
+
+export const listDeliveriesQuery = z.object({
+  ...paging,
+  status: z.enum(deliveryStatuses).optional(),
 })
 
 export const quoteQuery = z.object({

@@ -266,6 +266,13 @@ export interface Delivery {
   nextAttemptAt: string | null
 }
 
+export interface Replayed {
+  /** How many are sent again. */
+  count: number
+  /** `since` for what is left of the range, or null when that was all. */
+  nextSince: string | null
+}
+
 export interface AuditEvent {
   id: string
   eventType: string

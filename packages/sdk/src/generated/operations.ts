@@ -13,6 +13,7 @@ import type {
   Language,
   PhoneNumber,
   Quote,
+  Replayed,
   Transaction,
   Transcript,
   Usage,
@@ -29,6 +30,7 @@ import type {
   PlaceSandboxCallBody,
   ProvisionNumberBody,
   RecordConsentBody,
+  ReplayDeliveriesBody,
   RevokeConsentBody,
   SendDtmfBody,
   SetCallerIdBody,
@@ -273,6 +275,11 @@ export interface Operations {
     query: undefined
     answer: Delivery
   }
+  replayDeliveries: {
+    body: ReplayDeliveriesBody
+    query: undefined
+    answer: Replayed
+  }
   placeSandboxCall: {
     body: PlaceSandboxCallBody
     query: undefined
@@ -354,6 +361,7 @@ export const routes = {
   listDeliveries: { method: 'GET', path: '/webhooks/:id/deliveries' },
   testWebhook: { method: 'POST', path: '/webhooks/:id/test' },
   replayDelivery: { method: 'POST', path: '/deliveries/:id/replay' },
+  replayDeliveries: { method: 'POST', path: '/webhooks/:id/replay' },
   placeSandboxCall: { method: 'POST', path: '/sandbox/calls' },
   getQuote: { method: 'GET', path: '/pricing/quote' },
   listVoices: { method: 'GET', path: '/voices' },

@@ -93,6 +93,7 @@ export interface ListDeliveriesQuery {
   limit?: number | undefined
   /** From the `Link` header of the page before. */
   cursor?: string | undefined
+  status?: 'delivered' | 'failed' | 'pending' | 'dead' | undefined
 }
 
 export interface GetQuoteQuery {

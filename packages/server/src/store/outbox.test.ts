@@ -38,7 +38,7 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
     expect(await emit()).toBe(2)
     expect(await emit('balance.low')).toBe(0)
     expect(await emit('call.completed', STRANGERS[0]!)).toBe(0)
-    const [delivery] = await outbox.list(TENANT, 'whk_b', PAGE)
+    const [delivery] = await outbox.list(TENANT, 'whk_b', null, PAGE)
     expect(delivery!.body).toBe(
       `{"deliveryId":"${delivery!.id}","eventType":"call.completed",` +
         `"createdAt":"2026-01-15T12:00:00.000Z","payload":{"callId":"call_a"}}`,
@@ -119,6 +119,38 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
     expect(await outbox.claim(1, NOW + 7000, LEASE_MS)).toHaveLength(1)
   })
 
+  it('replays a range of time, oldest first and so many at once, and says where it ends', async () => {
+    const at = (n: number): number => NOW + n * 1000
+    const finished = { nextAttemptAt: null, attempts: 8, status: 'dead' } as const
+    for (let n = 0; n < 6; n++)
+      await outbox.insert(deliveryRow({ id: `dlv_${n}`, createdAt: at(n), ...finished }))
+    await outbox.insert(
+      deliveryRow({ ...finished, id: 'dlv_ok', createdAt: at(2), status: 'delivered' }),
+    )
+    await outbox.insert(deliveryRow({ id: 'dlv_waits', createdAt: at(2), nextAttemptAt: at(99) }))
+    const range = { since: at(1), until: at(5), statuses: ['dead'] as const }
+    const replay = (since = range.since) =>
+      outbox.replayRange(TENANT, 'whk_a', { ...range, since }, 3, at(50))
+    expect(await replay()).toEqual({ count: 3, nextSince: at(4) })
+    expect(await replay(at(4))).toEqual({ count: 1, nextSince: null })
+    expect(await replay()).toEqual({ count: 0, nextSince: null })
+    const due = await outbox.claim(100, at(50), LEASE_MS)
+    expect(due.map(({ id, attempts }) => [id, attempts])).toEqual(
+      [1, 2, 3, 4].map((n) => [`dlv_${n}`, 0]),
+    )
+    expect(await outbox.list(TENANT, 'whk_a', 'dead', PAGE)).toHaveLength(2)
+    const both = { ...range, statuses: ['dead', 'delivered'] as const }
+    for (const stranger of STRANGERS)
+      expect(await outbox.replayRange(stranger, 'whk_a', both, 3, at(50))).toEqual({
+        count: 0,
+        nextSince: null,
+      })
+    expect(await outbox.replayRange(TENANT, 'whk_a', both, 1, at(50))).toEqual({
+      count: 1,
+      nextSince: null,
+    })
+  })
+
   it('rates an endpoint by what became of its deliveries', async () => {
     const { webhooks } = test.store.tables
     const rate = async () => (await webhooks.list(TENANT, PAGE))[0]!.successRate
@@ -135,6 +167,6 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
     await test.store.tables.webhooks.update(webhookRow({ deletedAt: NOW }))
     expect(await test.store.tables.webhooks.get(TENANT, 'whk_a')).toBeNull()
     expect(await outbox.nextDueAt()).toBeNull()
-    expect(await outbox.list(TENANT, 'whk_a', PAGE)).toMatchObject([{ status: 'dead' }])
+    expect(await outbox.list(TENANT, 'whk_a', null, PAGE)).toMatchObject([{ status: 'dead' }])
   })
 })

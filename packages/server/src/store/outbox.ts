@@ -23,6 +23,10 @@ const FIELDS = [
   'createdAt',
 ] as const satisfies readonly (keyof DeliveryRow)[]
 
+/** What came to its end and was made in a range of time, for one endpoint. */
+const IN_RANGE = `${OF_TENANT} and webhook_id = $3 and created_at >= $4 and created_at < $5
+  and status = any($6) and due_at is null`
+
 type DeliveryWithDue = DeliveryRow & { dueAt: number | null }
 
 export function outbox(sql: Sql): Tables['outbox'] {
@@ -100,8 +104,8 @@ export function outbox(sql: Sql): Tables['outbox'] {
         [id, status, responseStatus, instant(at), next],
       )
     },
-    list(tenant, webhookId, page) {
-      const filter = new Filter(tenant).and('webhook_id = $', webhookId)
+    list(tenant, webhookId, status, page) {
+      const filter = new Filter(tenant).and('webhook_id = $', webhookId).and('status = $', status)
       return sql.rows<DeliveryRow>(
         `select ${columns(FIELDS)} from delivery ${filter.page(page)}`,
         filter.values,
@@ -114,6 +118,30 @@ export function outbox(sql: Sql): Tables['outbox'] {
         [...tenantOf(tenant), id, instant(at)],
       )
       return get(tenant, id)
+    },
+    async replayRange(tenant, webhookId, { since, until, statuses }, limit, at) {
+      const range = [...tenantOf(tenant), webhookId, instant(since), instant(until), statuses]
+      const { count, last } = (
+        await sql.rows<{ count: number; last: string | null }>(
+          `with chosen as (
+             select created_at, id from delivery where ${IN_RANGE}
+             order by created_at, id limit $7 for update
+           ), replayed as (
+             update delivery d
+             set status = 'pending', attempts = 0, next_attempt_at = $8, due_at = $8
+             from chosen where d.workspace_id = $1 and d.environment = $2 and d.id = chosen.id
+             returning d.created_at
+           )
+           select count(*)::integer as count, max(created_at)::text as last from replayed`,
+          [...range, limit, instant(at)],
+        )
+      )[0]!
+      if (count < limit || last === null) return { count, nextSince: null }
+      const [left] = await sql.rows<{ next: number | null }>(
+        `select min(created_at) as next from delivery where ${IN_RANGE} and created_at >= $7`,
+        [...range, last],
+      )
+      return { count, nextSince: left!.next }
     },
     async nextDueAt() {
       const [next] = await sql.rows<{ due: number | null }>(

@@ -269,9 +269,25 @@ export interface Tables {
       },
     ): Promise<void>
     get(tenant: Tenant, id: string): Promise<DeliveryRow | null>
-    list(tenant: Tenant, webhookId: string, page: Page): Promise<DeliveryRow[]>
+    list(
+      tenant: Tenant,
+      webhookId: string,
+      status: DeliveryStatus | null,
+      page: Page,
+    ): Promise<DeliveryRow[]>
     /** Makes a finished delivery pending again, its attempts counted from zero; an unfinished one stays as it is. */
     replay(tenant: Tenant, id: string, at: number): Promise<DeliveryRow | null>
+    /**
+     * The same for those of an endpoint that were made in a range of time and have one of these statuses, oldest first,
+     * at most `limit`. `nextSince` is when the oldest that is left was made, or null.
+     */
+    replayRange(
+      tenant: Tenant,
+      webhookId: string,
+      range: { since: number; until: number; statuses: readonly DeliveryStatus[] },
+      limit: number,
+      at: number,
+    ): Promise<{ count: number; nextSince: number | null }>
     /** When the next pending delivery is due, or null. */
     nextDueAt(): Promise<number | null>
   }
