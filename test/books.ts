@@ -1,6 +1,7 @@
 // The books of a world: proves of each call that it ended once, was billed once, and told its owner once.
 // oxlint-disable vitest/no-standalone-expect -- checks that many tests share
 import { expect } from 'vitest'
+import { type DeliveredEventType, type FeedEvent, webhookEnvelopes } from '@saperly/contract'
 import type { NetworkNode } from '@saperly/network'
 import { verify } from '../packages/server/src/webhook/sign.ts'
 import { type ApiClient, Receiver, until, type World } from './world.ts'
@@ -36,7 +37,13 @@ export class Books {
     const receiver = new Receiver()
     const endpoint = await world.api.post('/webhooks', {
       url: await receiver.listen(),
-      events: ['call.received', 'call.answered', ...TERMINAL],
+      events: [
+        'call.received',
+        'call.answered',
+        'call.recording.saved',
+        'call.transcript.ready',
+        ...TERMINAL,
+      ],
     })
     expect(endpoint.status).toBe(201)
     return new Books(world, receiver, endpoint.body.signingSecret)
@@ -95,6 +102,24 @@ export class Books {
     expect(await tables.ledger.verify()).toEqual([])
     await until('the audit chain', async () => (await tables.audit.chain()) === 0)
     expect(await tables.audit.verify()).toEqual([])
+    // Everything that was told is what the contract says of it.
+    const told = this.receiver.received.map(({ body }) => body)
+    for (const body of told) {
+      const read = webhookEnvelopes[body.eventType as DeliveredEventType].safeParse(body)
+      expect([body, read.error]).toEqual([body, undefined])
+    }
+    const feed = (await this.#api.get('/events?limit=1000')).body as FeedEvent[]
+    for (const { id } of calls.filter(({ id }) => this.#closed.has(id))) {
+      const own = (events: readonly { eventType: string; payload: unknown }[]): string[] =>
+        events
+          .filter(({ payload }) => (payload as { callId: string }).callId === id)
+          .map(({ eventType, payload }) => JSON.stringify([eventType, payload]))
+      // Each attempt is told apart from the event: one that had to be sent twice happened once.
+      expect(new Set(own(told)).size).toBeGreaterThan(0)
+      expect(own(feed).map((text) => JSON.parse(text))).toEqual(
+        expect.arrayContaining([...new Set(own(told))].map((text) => JSON.parse(text))),
+      )
+    }
     await this.receiver.close()
   }
 

@@ -235,6 +235,7 @@ export const samples: Record<EndpointName, (things: Things) => Sample> = {
     line: `POST /webhooks/${webhook}/replay`,
     body: { since: '2026-01-01T00:00:00Z' },
   }),
+  listEvents: () => ({ line: 'GET /events' }),
   placeSandboxCall: ({ number }) => ({
     line: 'POST /sandbox/calls',
     body: { from: PEER, toNumberId: number },

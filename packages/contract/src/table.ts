@@ -50,6 +50,7 @@ export const endpoints = {
   testWebhook: webhooks.testWebhook,
   replayDelivery: webhooks.replayDelivery,
   replayDeliveries: webhooks.replayDeliveries,
+  listEvents: webhooks.listEvents,
   placeSandboxCall: platform.placeSandboxCall,
   getQuote: platform.getQuote,
   listVoices: platform.listVoices,

@@ -38,7 +38,7 @@ export SAPERLY_API_KEY=sk_test_…</code></pre>`
 
 export function webhookIntroduction(): Html {
   return html`<p>
-      ${prose('Each delivery is `{"deliveryId", "eventType", "createdAt", "payload"}`, POSTed as JSON; `deliveryId` is the same in every attempt. After the first attempt come others after 5 s, 30 s, 2 min, 10 min, 1 h, 6 h and 24 h; then the delivery is dead, and can be replayed.')}
+      ${prose('Each delivery is `{"deliveryId", "eventType", "createdAt", "payload"}`, POSTed as JSON; `deliveryId` is the same in every attempt. After the first attempt come others after 5 s, 30 s, 2 min, 10 min, 1 h, 6 h and 24 h; then the delivery is dead, and can be replayed. Events of one call are sent in their order: each waits until the first attempt at the one before has ended. `GET /events` has all of them in one order.')}
     </p>
     <p>
       ${prose(`The header \`${webhookHeaders.signature}\` holds \`v1=\` and the hex HMAC-SHA256, with your signing secret, over the value of \`${webhookHeaders.timestamp}\` (Unix seconds), a dot, and the raw body. While a secret is being rotated it holds two signatures with a space between; one that fits is enough. \`${webhookHeaders.deliveryId}\` and \`${webhookHeaders.attempt}\` say which attempt this is.`)}

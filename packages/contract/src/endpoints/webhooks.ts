@@ -1,7 +1,8 @@
 // Webhook endpoints and their deliveries.
 import { endpoint, json, page } from '../endpoint.ts'
 import { Deleted } from '../shapes/number.ts'
-import { listDeliveriesQuery, listQuery } from '../shapes/query.ts'
+import { listDeliveriesQuery, listEventsQuery, listQuery } from '../shapes/query.ts'
+import { FEED_KEPT_DAYS, FeedEvent } from '../shapes/feed.ts'
 import {
   Delivery,
   MAX_REPLAYED,
@@ -107,4 +108,17 @@ export const replayDeliveries = endpoint({
   body: replayRangeBody,
   success: json(200, Replayed),
   errors: ['NotFound'],
+})
+
+export const listEvents = endpoint({
+  name: 'listEvents',
+  resource: 'Webhooks',
+  method: 'GET',
+  path: '/events',
+  summary: 'Read the events that webhooks tell of, in order',
+  description: `Oldest first, and whether an endpoint asked for them or not. Keep the \`position\` of the last event and ask with \`after\` for what came since: none is skipped, and those of one call stand in their order. Events are kept for ${FEED_KEPT_DAYS} days; a key with an allow-list of numbers sees none.`,
+  scope: 'webhooks:write',
+  query: listEventsQuery,
+  success: page(FeedEvent),
+  errors: [],
 })

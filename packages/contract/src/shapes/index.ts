@@ -12,6 +12,7 @@ import {
 import { Call, Transcript, TranscriptTurn } from './call.ts'
 import { CallEvent } from './call-event.ts'
 import { Connection, ConnectionWithSecret } from './connection.ts'
+import { FeedEvent } from './feed.ts'
 import { Language, PhoneNumber, Quote, Voice } from './number.ts'
 import { Delivery, Replayed, WebhookEndpoint } from './webhook.ts'
 
@@ -35,6 +36,7 @@ export const shapes = {
   WebhookEndpoint,
   Delivery,
   Replayed,
+  FeedEvent,
   AuditEvent,
   Message,
 } as const

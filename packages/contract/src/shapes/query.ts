@@ -84,6 +84,20 @@ export const listDeliveriesQuery = z.object({
   status: z.enum(deliveryStatuses).optional(),
 })
 
+/** A place in the feed. */
+const position = z.preprocess(
+  (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
+  z.int({ error: 'must be the `position` of an event, or 0' }).min(0).optional(),
+)
+
+export const listEventsQuery = z.object({
+  limit,
+  after: position.describe(
+    'The `position` of the last event that was read. Default 0: from the oldest.',
+  ),
+  cursor: position.describe('From the `Link` header of the page before; stands above `after`.'),
+})
+
 export const quoteQuery = z.object({
   country: countryCode.optional(),
   numberType: numberType.optional(),

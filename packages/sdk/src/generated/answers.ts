@@ -2,6 +2,8 @@
 
 export type { CallEvent } from './call-event.ts'
 
+export type { FeedEvent } from './feed-event.ts'
+
 export type { Connection, ConnectionWithSecret } from './connection.ts'
 
 export interface Call {

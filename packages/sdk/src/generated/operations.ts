@@ -8,6 +8,7 @@ import type {
   ConsentCheck,
   ConsentRecord,
   Delivery,
+  FeedEvent,
   Key,
   KeyWithToken,
   Language,
@@ -51,6 +52,7 @@ import type {
   ListConnectionsQuery,
   ListConsentQuery,
   ListDeliveriesQuery,
+  ListEventsQuery,
   ListKeysQuery,
   ListNumbersQuery,
   ListTransactionsQuery,
@@ -280,6 +282,11 @@ export interface Operations {
     query: undefined
     answer: Replayed
   }
+  listEvents: {
+    body: undefined
+    query: ListEventsQuery
+    answer: FeedEvent
+  }
   placeSandboxCall: {
     body: PlaceSandboxCallBody
     query: undefined
@@ -362,6 +369,7 @@ export const routes = {
   testWebhook: { method: 'POST', path: '/webhooks/:id/test' },
   replayDelivery: { method: 'POST', path: '/deliveries/:id/replay' },
   replayDeliveries: { method: 'POST', path: '/webhooks/:id/replay' },
+  listEvents: { method: 'GET', path: '/events' },
   placeSandboxCall: { method: 'POST', path: '/sandbox/calls' },
   getQuote: { method: 'GET', path: '/pricing/quote' },
   listVoices: { method: 'GET', path: '/voices' },

@@ -3,6 +3,7 @@ import type {
   AuditEvent,
   ConsentCheck,
   ConsentRecord,
+  FeedEvent,
   Key,
   KeyWithToken,
   Transaction,
@@ -14,6 +15,7 @@ import type {
   GetUsageQuery,
   ListAuditEventsQuery,
   ListConsentQuery,
+  ListEventsQuery,
   ListKeysQuery,
   ListTransactionsQuery,
 } from '../generated/queries.ts'
@@ -44,6 +46,19 @@ export class Consent {
   /** Blocks the next call at once; with `optOut` from every number of the workspace. */
   revoke(body: RevokeConsentBody, options?: RequestOptions): Promise<ConsentRecord> {
     return this.#transport.call('revokeConsent', { body }, options)
+  }
+}
+
+export class Events {
+  readonly #transport: Transport
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  /** What webhooks tell of, oldest first: `after` is the `position` of the last event that was read. */
+  list(query?: ListEventsQuery, options?: RequestOptions): List<FeedEvent> {
+    return list(this.#transport, 'listEvents', { query: query ?? {} }, options)
   }
 }
 

@@ -16,7 +16,7 @@ import type { HandlersFor, KeyedContext } from './context.ts'
 import { OLD_SECRET_LIFE_MS } from './connections.ts'
 import type { ApiDeps } from './deps.ts'
 import { filteredPageOf, pageOf } from './page.ts'
-import { deliveryWire, iso, webhookWire } from './wire.ts'
+import { deliveryWire, feedWire, iso, webhookWire } from './wire.ts'
 
 type WebhookRoutes =
   | 'listWebhooks'
@@ -27,6 +27,7 @@ type WebhookRoutes =
   | 'testWebhook'
   | 'replayDelivery'
   | 'replayDeliveries'
+  | 'listEvents'
 
 export function webhookHandlers(deps: ApiDeps): HandlersFor<WebhookRoutes> {
   const { store, clock, ids, random, secrets } = deps
@@ -149,6 +150,18 @@ export function webhookHandlers(deps: ApiDeps): HandlersFor<WebhookRoutes> {
       const replayed = await tables.outbox.replay(context.tenant, params.id, clock.now())
       deps.afterCommit()
       return ok(deliveryWire(replayed ?? delivery))
+    },
+
+    listEvents: async ({ query, context }) => {
+      // Events of every number stand there, as they go to every webhook.
+      if (context.key.numberScope !== null) return ok({ items: [], nextCursor: null })
+      const after = query.cursor ?? query.after ?? 0
+      const rows = await tables.feed.read(context.tenant, after, query.limit)
+      const more = rows.length === query.limit
+      return ok({
+        items: rows.map(feedWire),
+        nextCursor: more ? String(rows.at(-1)!.position) : null,
+      })
     },
 
     replayDeliveries: async ({ params, body, context }) => {

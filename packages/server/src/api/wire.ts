@@ -6,6 +6,7 @@ import type {
   Connection,
   ConsentRecord,
   Delivery,
+  FeedEvent,
   HangupCause,
   Key,
   PhoneNumber,
@@ -23,6 +24,7 @@ import type {
   ConsentRow,
   DeliveryRow,
   EventRow,
+  FeedRow,
   KeyWithSpending,
   NumberRow,
   TransactionRow,
@@ -194,6 +196,11 @@ export function deliveryWire(row: DeliveryRow): Delivery {
     lastAttemptAt: isoOrNull(row.lastAttemptAt),
     nextAttemptAt: isoOrNull(row.nextAttemptAt),
   }
+}
+
+/** The payload was written in its wire shape by whoever emitted it. */
+export function feedWire({ position, eventType, createdAt, payload }: FeedRow): FeedEvent {
+  return { position, eventType, createdAt: iso(createdAt), payload } as FeedEvent
 }
 
 export function auditWire(row: AuditRow): AuditEvent {

@@ -133,6 +133,14 @@ async function tell(
     from: call.from,
     to: call.to,
   })
-  if (call.recordingPath) await emit('call.recording.saved', { callId: call.id })
-  if (call.hasTranscript) await emit('call.transcript.ready', { callId: call.id })
+  const about = { callId: call.id, numberId: call.numberId }
+  if (call.recordingPath) {
+    await emit('call.recording.saved', { ...about, durationSec: call.durationSec ?? 0 })
+  }
+  if (call.hasTranscript) {
+    await emit('call.transcript.ready', {
+      ...about,
+      turns: await tables.transcripts.count(call.id),
+    })
+  }
 }

@@ -15,6 +15,7 @@ import type {
   DeliveryRow,
   DeliveryStatus,
   EventRow,
+  FeedRow,
   KeyRow,
   KeyWithSpending,
   NumberRow,
@@ -226,6 +227,7 @@ export interface Tables {
   transcripts: {
     append(row: TurnRow): Promise<void>
     list(callId: string): Promise<TurnRow[]>
+    count(callId: string): Promise<number>
   }
   signalling: {
     /** Keeps the signalling of an ended call; a second time changes nothing. Others' that are too old go with it. */
@@ -242,7 +244,10 @@ export interface Tables {
     update(row: WebhookRow): Promise<void>
   }
   outbox: {
-    /** Queues the event for every enabled endpoint of the tenant that asked for it. Ids are made by `nextId`. */
+    /**
+     * Adds the event to the feed, and queues it for every enabled endpoint of the tenant that asked for it; for how
+     * many. Ids are made by `nextId`. Events of one call are written one after the other.
+     */
     emit(event: {
       tenant: Tenant
       eventType: string
@@ -252,11 +257,16 @@ export interface Tables {
     }): Promise<number>
     /** Queues one delivery for one endpoint (a test event). */
     insert(row: DeliveryRow): Promise<void>
-    /** Takes up to `limit` due deliveries for `leaseMs`; safe with several processes (SKIP LOCKED). */
+    /**
+     * Takes up to `limit` due deliveries for `leaseMs`; safe with several processes (SKIP LOCKED). At most
+     * `perEndpoint` of each endpoint, and none of those in `except`. An event of a call is not due before the first
+     * attempt at every former event of that call to the same endpoint has ended.
+     */
     claim(
       limit: number,
       at: number,
       leaseMs: number,
+      endpoints?: { perEndpoint: number; except: readonly string[] },
     ): Promise<(DeliveryRow & { webhook: WebhookRow })[]>
     /** Records one attempt. `nextAttemptAt` null: final (`delivered` or `dead`). */
     settle(
@@ -288,8 +298,12 @@ export interface Tables {
       limit: number,
       at: number,
     ): Promise<{ count: number; nextSince: number | null }>
-    /** When the next pending delivery is due, or null. */
-    nextDueAt(): Promise<number | null>
+    /** When the next delivery is due to an endpoint that is not in `except`, or null. */
+    nextDueAt(except?: readonly string[]): Promise<number | null>
+  }
+  feed: {
+    /** The events after this position (0: from the oldest that is kept), in their order. */
+    read(tenant: Tenant, after: number, limit: number): Promise<FeedRow[]>
   }
   idempotency: {
     /** Claims (key of the API key) for this request, or says what became of the earlier one. Records last 24 h. */

@@ -6,6 +6,7 @@ import { connections } from './connections.ts'
 import { consent } from './consent.ts'
 import { Database, type DatabaseAddress } from './database.ts'
 import { events } from './events.ts'
+import { feed } from './feed.ts'
 import { idempotency } from './idempotency.ts'
 import { keys } from './keys.ts'
 import { ledger } from './ledger.ts'
@@ -58,6 +59,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     signalling: signalling(sql),
     webhooks: webhooks(sql),
     outbox: outbox(sql),
+    feed: feed(sql),
     idempotency: idempotency(sql),
     audit: audit(sql, random, auditKey),
   })

@@ -234,6 +234,15 @@ export interface DeliveryRow extends Tenant {
   createdAt: number
 }
 
+/** An event as the feed keeps it, in its place. */
+export interface FeedRow {
+  /** From 1, without gaps, in each tenant. */
+  position: number
+  eventType: string
+  payload: Record<string, unknown>
+  createdAt: number
+}
+
 export interface AuditRow {
   id: string
   workspaceId: string
