@@ -1,7 +1,12 @@
 // The books of a world: proves of each call that it ended once, was billed once, and told its owner once.
 // oxlint-disable vitest/no-standalone-expect -- checks that many tests share
 import { expect } from 'vitest'
-import { type DeliveredEventType, type FeedEvent, webhookEnvelopes } from '@saperly/contract'
+import {
+  type DeliveredEventType,
+  type FeedEvent,
+  type Receipt,
+  webhookEnvelopes,
+} from '@saperly/contract'
 import type { NetworkNode } from '@saperly/network'
 import { verify } from '../packages/server/src/webhook/sign.ts'
 import { type ApiClient, Receiver, until, type World } from './world.ts'
@@ -14,7 +19,7 @@ const QUIET_LIMIT_MS = 45_000
 // oxlint-disable-next-line typescript/no-explicit-any
 export type CallBody = any
 
-interface Posting {
+export interface Posting {
   type: string
   amountCents: number
   callId: string | null
@@ -144,5 +149,32 @@ export class Books {
     expect(own.reduce((sum, { amountCents }) => sum + amountCents, 0)).toBe(0 - costCents)
     expect(costCents).toBe(Math.ceil((durationSec * call.rateCentsPerMin) / 60))
     if (status !== 'completed') expect([costCents, durationSec]).toEqual([0, 0])
+    await this.#checkReceipt({ id, costCents, durationSec }, own)
+  }
+
+  /** The receipt has each posting of the call once, and its sums are those of the postings. */
+  async #checkReceipt(call: CallBody, postings: readonly Posting[]): Promise<void> {
+    const { body } = await this.#api.get(`/calls/${call.id}/receipt`)
+    checkReceipt(body as Receipt, postings)
+    expect(body).toMatchObject({ final: true, takenCents: call.costCents })
+    expect(body.items[0]).toMatchObject({ leg: 'call', billedSec: call.durationSec })
+  }
+}
+
+/** A final receipt against the postings of its call, newest first. */
+export function checkReceipt(receipt: Receipt, postings: readonly Posting[]): void {
+  const entries = receipt.items.flatMap((item) => item.entries)
+  const amounts = (all: readonly { type: string; amountCents: number }[]): string[] =>
+    all.map(({ type, amountCents }) => `${type} ${amountCents}`).toSorted()
+  expect(amounts(entries)).toEqual(amounts(postings))
+  const total = (all: readonly { amountCents: number }[]): number =>
+    all.reduce((sum, { amountCents }) => sum + amountCents, 0)
+  expect(0 - receipt.takenCents).toBe(0 + total(postings))
+  for (const item of receipt.items) {
+    const held = item.entries.filter(({ type }) => type === 'reserve' || type === 'extend')
+    expect(item.heldCents).toBe(0 - total(held))
+    expect(item.takenCents).toBe(0 - total(item.entries))
+    if (item.priceCents !== null)
+      expect(item.takenCents).toBe(item.priceCents - item.shortfallCents)
   }
 }

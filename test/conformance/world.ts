@@ -211,6 +211,7 @@ export const samples: Record<EndpointName, (things: Things) => Sample> = {
   }),
   getUsage: () => ({ line: 'GET /usage' }),
   listTransactions: () => ({ line: 'GET /transactions' }),
+  getReceipt: ({ call }) => ({ line: `GET /calls/${call}/receipt` }),
   listKeys: () => ({ line: 'GET /api-tokens' }),
   mintKey: ({ number }) => ({
     line: 'POST /api-tokens',

@@ -38,6 +38,7 @@ export const endpoints = {
   revokeConsent: account.revokeConsent,
   getUsage: account.getUsage,
   listTransactions: account.listTransactions,
+  getReceipt: account.getReceipt,
   listKeys: account.listKeys,
   mintKey: account.mintKey,
   revokeKey: account.revokeKey,

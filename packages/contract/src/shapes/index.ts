@@ -14,6 +14,7 @@ import { CallEvent } from './call-event.ts'
 import { Connection, ConnectionWithSecret } from './connection.ts'
 import { FeedEvent } from './feed.ts'
 import { Language, PhoneNumber, Quote, Voice } from './number.ts'
+import { Receipt, ReceiptItem } from './receipt.ts'
 import { Delivery, Replayed, WebhookEndpoint } from './webhook.ts'
 
 export const shapes = {
@@ -33,6 +34,8 @@ export const shapes = {
   ConsentCheck,
   Usage,
   Transaction,
+  Receipt,
+  ReceiptItem,
   WebhookEndpoint,
   Delivery,
   Replayed,

@@ -14,6 +14,7 @@ import type {
   Language,
   PhoneNumber,
   Quote,
+  Receipt,
   Replayed,
   Transaction,
   Transcript,
@@ -220,6 +221,11 @@ export interface Operations {
     query: ListTransactionsQuery
     answer: Transaction
   }
+  getReceipt: {
+    body: undefined
+    query: undefined
+    answer: Receipt
+  }
   listKeys: {
     body: undefined
     query: ListKeysQuery
@@ -357,6 +363,7 @@ export const routes = {
   revokeConsent: { method: 'POST', path: '/consent/revoke' },
   getUsage: { method: 'GET', path: '/usage' },
   listTransactions: { method: 'GET', path: '/transactions' },
+  getReceipt: { method: 'GET', path: '/calls/:id/receipt' },
   listKeys: { method: 'GET', path: '/api-tokens' },
   mintKey: { method: 'POST', path: '/api-tokens' },
   revokeKey: { method: 'POST', path: '/api-tokens/:id/revoke' },

@@ -10,12 +10,14 @@ import type {
   HangupCause,
   Key,
   PhoneNumber,
+  Receipt,
   Scope,
   Transaction,
   Transcript,
   WebhookEndpoint,
   WebhookEventType,
 } from '@saperly/contract'
+import type { ReceiptOfCall } from '../ledger/receipt.ts'
 import type {
   AuditRow,
   CallRow,
@@ -149,6 +151,20 @@ export function transactionWire(row: TransactionRow): Transaction {
     keyId: row.keyId,
     createdAt: iso(row.createdAt),
   }
+}
+
+export function receiptWire(callId: string, receipt: ReceiptOfCall): Receipt {
+  const { final, takenCents, shortfallCents, lines } = receipt
+  const items = lines.map((line) => ({
+    ...line,
+    entries: line.entries.map(({ id, type, amountCents, createdAt }) => ({
+      transactionId: id,
+      type,
+      amountCents,
+      at: iso(createdAt),
+    })),
+  }))
+  return { callId, currency: CURRENCY, final, takenCents, shortfallCents, items }
 }
 
 export function keyWire(row: KeyWithSpending): Key {

@@ -36,8 +36,9 @@ export async function finish(
   const row = await deps.store.transaction(async (tables) => {
     const bill = await settle(tables, call.id, CALL_HOLD, outcome.costCents, at)
     const { bridge } = call
-    const target =
-      bridge && (await settle(tables, call.id, bridge.hold, targetCents(bridge, end.targetMs), at))
+    const billedSec = bridge && targetSeconds(bridge, end.targetMs)
+    const targetCents = bridge && costCents(billedSec ?? 0, bridge.rateCentsPerMin)
+    const target = bridge && (await settle(tables, call.id, bridge.hold, targetCents ?? 0, at))
     const final = await tables.calls.change(call.id, liveStates, {
       state: 'ended',
       status: outcome.status,
@@ -49,6 +50,7 @@ export async function finish(
       q850Cause: end.q850Cause,
       recordingPath: end.recordingPath,
       hasTranscript: end.hasTranscript,
+      ...(bridge && { bridge: { ...bridge, billedSec } }),
       endedAt: at,
     })
     if (!final) return null
@@ -71,10 +73,8 @@ interface Bill {
 }
 
 /** Per second, rounded up, like the call itself; a cut comes a moment late, and that moment is ours. */
-function targetCents(bridge: BridgeRecord, targetMs: number | null): number {
-  if (targetMs === null) return 0
-  const seconds = Math.min(billedSeconds(targetMs), bridge.maxDurationSec)
-  return costCents(seconds, bridge.rateCentsPerMin)
+function targetSeconds(bridge: BridgeRecord, targetMs: number | null): number {
+  return targetMs === null ? 0 : Math.min(billedSeconds(targetMs), bridge.maxDurationSec)
 }
 
 async function settle(

@@ -16,6 +16,7 @@ import type {
   DeliveryStatus,
   EventRow,
   FeedRow,
+  HoldEntryRow,
   KeyRow,
   KeyWithSpending,
   NumberRow,
@@ -205,6 +206,10 @@ export interface Tables {
   }
   consent: ConsentTable
   ledger: LedgerTable
+  receipts: {
+    /** What the ledger wrote for the call, hold by hold, oldest first; at most 10,000. */
+    entries(tenant: Tenant, callId: string): Promise<HoldEntryRow[]>
+  }
   calls: {
     insert(row: CallRow): Promise<void>
     get(tenant: Tenant, id: string): Promise<CallRow | null>

@@ -15,6 +15,7 @@ import { numbers } from './numbers.ts'
 import { outbox } from './outbox.ts'
 import type { Store, Tables } from './port.ts'
 import type { Sql } from './sql.ts'
+import { receipts } from './receipts.ts'
 import { signalling } from './signalling.ts'
 import { transcripts } from './transcripts.ts'
 import { webhooks } from './webhooks.ts'
@@ -53,6 +54,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     connections: connections(sql),
     consent: consent(sql),
     ledger: ledger(sql, ids),
+    receipts: receipts(sql),
     calls: calls(sql),
     events: events(sql),
     transcripts: transcripts(sql),

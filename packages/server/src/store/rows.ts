@@ -102,6 +102,8 @@ export interface BridgeRecord {
   /** What recovery needs to end the dialog with the target (DialogRecord), or null before its answer. */
   dialog: unknown
   answeredAt: number | null
+  /** What was billed for it, once the call is over. Absent in records of older versions. */
+  billedSec?: number | null
 }
 
 export interface CallRow extends Tenant {
@@ -202,6 +204,21 @@ export interface TransactionRow extends Tenant {
   callId: string | null
   messageId: string | null
   keyId: string | null
+  createdAt: number
+}
+
+/** What the ledger wrote for one hold of a call. */
+export interface HoldEntryRow {
+  id: string
+  type: 'reserve' | 'extend' | 'settle' | 'release'
+  holdNo: number
+  /** Taken for good. */
+  postedCents: number
+  /** Signed change of what is held. */
+  holdCents: number
+  shortfallCents: number
+  /** Signed change of what is available. */
+  amountCents: number
   createdAt: number
 }
 
