@@ -42,6 +42,8 @@ const environmentSchema = z.object({
 
 const cents = z.int().min(0).max(100_000)
 
+const threshold = z.int().min(1).max(1_000_000_000).nullable()
+
 const fileSchema = z.strictObject({
   trunks: z.array(trunkSchema).max(100).default([]),
   rates: z
@@ -77,6 +79,19 @@ const fileSchema = z.strictObject({
       requestsPerSec: z.number().positive().max(100_000).default(50),
       burst: z.int().positive().max(1_000_000).default(200),
       liveCalls: z.int().positive().max(100_000).default(100),
+    })
+    .prefault({}),
+  /** Below what balance the owner is told, by environment, and for workspaces that differ. */
+  balanceLow: z
+    .strictObject({
+      testCents: threshold.default(null),
+      liveCents: threshold.default(null),
+      workspaces: z
+        .record(
+          z.string().min(1).max(128),
+          z.strictObject({ testCents: threshold.optional(), liveCents: threshold.optional() }),
+        )
+        .default({}),
     })
     .prefault({}),
   impliedConsentHours: z

@@ -1,7 +1,14 @@
 // The last transaction of a call: final state, bill, event, audit and webhooks, all or nothing.
 import { assert, billedSeconds, costCents } from '@saperly/kernel'
 import { audit } from '../consent/trail.ts'
-import { type BridgeRecord, CALL_HOLD, type CallRow, type Tables } from '../store/port.ts'
+import {
+  type BridgeRecord,
+  CALL_HOLD,
+  type CallRow,
+  type Tables,
+  type Tenant,
+} from '../store/port.ts'
+import { crossed, thresholdOf } from '../ledger/low-balance.ts'
 import type { CallDeps } from './deps.ts'
 import { liveStates, nextState, type CallEvent } from './machine.ts'
 import { outcomeOf, type Ending } from './outcome.ts'
@@ -134,6 +141,7 @@ async function tell(
     to: call.to,
   })
   const about = { callId: call.id, numberId: call.numberId }
+  await tellIfLow(deps, tables, tenant, bills, emit)
   if (call.recordingPath) {
     await emit('call.recording.saved', { ...about, durationSec: call.durationSec ?? 0 })
   }
@@ -142,5 +150,22 @@ async function tell(
       ...about,
       turns: await tables.transcripts.count(call.id),
     })
+  }
+}
+
+/** `balance.low`, in the transaction of the posting that crossed the threshold. */
+async function tellIfLow(
+  { policy }: CallDeps,
+  tables: Tables,
+  tenant: Tenant,
+  bills: readonly Bill[],
+  emit: (eventType: string, payload: Record<string, unknown>) => Promise<unknown>,
+): Promise<void> {
+  const thresholdCents = policy.lowBalance ? thresholdOf(policy.lowBalance, tenant) : null
+  const takenCents = bills.reduce((sum, bill) => sum + bill.takenCents, 0)
+  if (thresholdCents === null || takenCents === 0) return
+  const balanceCents = await tables.ledger.posted(tenant)
+  if (crossed(thresholdCents, balanceCents, takenCents)) {
+    await emit('balance.low', { balanceCents, thresholdCents })
   }
 }

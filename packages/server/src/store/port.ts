@@ -102,6 +102,8 @@ export interface LedgerTable {
   ): Promise<{ balanceCents: number }>
   /** Available: posted less held. */
   balance(tenant: Tenant): Promise<number>
+  /** What is posted, holds left out. */
+  posted(tenant: Tenant): Promise<number>
   list(tenant: Tenant, page: Page): Promise<TransactionRow[]>
   /** Compares balances, caps and holds with the sum of the postings; an empty list when everything agrees. */
   verify(): Promise<{ tenant: Tenant; problem: string }[]>
