@@ -7,9 +7,10 @@ alter table delivery add column seq bigint not null generated always as identity
 
 -- What is owed to each endpoint, oldest first; one index over all of them let a slow endpoint stand before the others.
 drop index delivery_due;
-create index delivery_owed on delivery (workspace_id, environment, webhook_id, due_at, seq)
-  where due_at is not null;
-create index delivery_first_of_call on delivery (workspace_id, environment, webhook_id, call_id, seq)
+-- Both begin with the endpoint, whose id is nobody else's, so that no other index can be taken for them: right after the
+-- start the planner has no figures yet, and a wrong one reads the whole queue for each row.
+create index delivery_owed on delivery (webhook_id, due_at, seq) where due_at is not null;
+create index delivery_first_of_call on delivery (webhook_id, call_id, seq)
   where status = 'pending' and call_id is not null;
 create index delivery_by_time on delivery (workspace_id, environment, webhook_id, created_at, id);
 create index delivery_dead on delivery (workspace_id, environment, webhook_id, id)

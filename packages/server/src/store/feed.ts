@@ -75,18 +75,18 @@ async function place(tx: Sql, tenant: Tenant, limit: number): Promise<void> {
       tenantOf(tenant),
     ),
   )!
-  const count = await tx.count(
-    `update event_feed f set position = $3 + n.nth
-     from (
-       select seq, row_number() over (order by seq) as nth from (
-         select seq from event_feed where ${OF_TENANT} and position is null order by seq limit $4
-       ) oldest
-     ) n
-     where f.workspace_id = $1 and f.environment = $2 and f.seq = n.seq`,
-    [...tenantOf(tenant), end.position, limit],
+  const oldest = await tx.rows<{ seq: number }>(
+    `select seq from event_feed where ${OF_TENANT} and position is null order by seq limit $3`,
+    [...tenantOf(tenant), limit],
+  )
+  // By their keys, and never by a join: the planner knows nothing yet of a feed that grows fast.
+  await tx.count(
+    `update event_feed set position = $3 + array_position($4::bigint[], seq)
+     where ${OF_TENANT} and seq = any($4::bigint[])`,
+    [...tenantOf(tenant), end.position, oldest.map(({ seq }) => seq)],
   )
   await tx.count(`update event_feed_end set position = position + $3 where ${OF_TENANT}`, [
     ...tenantOf(tenant),
-    count,
+    oldest.length,
   ])
 }

@@ -33,26 +33,23 @@ const IN_RANGE = `${OF_TENANT} and webhook_id = $3 and created_at >= $4 and crea
 
 /** The endpoints with anything left to deliver, found by leaps over the index, one for each. */
 const OWED = `owed as (
-  (select workspace_id, environment, webhook_id from delivery where due_at is not null
-   order by workspace_id, environment, webhook_id limit 1)
+  (select webhook_id from delivery where due_at is not null order by webhook_id limit 1)
   union all
-  select next.* from owed cross join lateral (
-    select d.workspace_id, d.environment, d.webhook_id from delivery d
-    where d.due_at is not null and (d.workspace_id, d.environment, d.webhook_id)
-      > (owed.workspace_id, owed.environment, owed.webhook_id)
-    order by d.workspace_id, d.environment, d.webhook_id limit 1
+  select next.webhook_id from owed cross join lateral (
+    select d.webhook_id from delivery d
+    where d.due_at is not null and d.webhook_id > owed.webhook_id order by d.webhook_id limit 1
   ) next
 )`
 
-const TO_OWED = `d.workspace_id = owed.workspace_id and d.environment = owed.environment
-  and d.webhook_id = owed.webhook_id`
-
-/** No former event of the same call still waits for its first attempt at this endpoint. */
-const FIRST_OF_CALL = `not exists (
-  select 1 from delivery former
-  where former.workspace_id = d.workspace_id and former.environment = d.environment
-    and former.webhook_id = d.webhook_id and former.call_id = d.call_id
-    and former.status = 'pending' and former.seq < d.seq)`
+/**
+ * No former event of the same call still waits for its first attempt at this endpoint. Asked row by row, for the few
+ * rows that are looked at: as a join (`not exists`) it reads everything that is owed to the endpoint first.
+ */
+const FIRST_OF_CALL = `coalesce((
+  select false from delivery former
+  where former.webhook_id = d.webhook_id and former.call_id = d.call_id
+    and former.status = 'pending' and former.seq < d.seq
+  limit 1), true)`
 
 type DeliveryWithDue = DeliveryRow & { dueAt: number | null }
 
@@ -108,17 +105,15 @@ export function outbox(sql: Sql): Tables['outbox'] {
       const claimed = await sql.rows<DeliveryRow & { webhook: WebhookRow }>(
         `with recursive ${OWED}, due as (
            select d.* from owed cross join lateral (
-             select d.workspace_id, d.environment, d.id, d.due_at, d.seq from delivery d
-             where ${TO_OWED} and d.due_at <= $1 and ${FIRST_OF_CALL}
+             select d.id, d.due_at, d.seq from delivery d
+             where d.webhook_id = owed.webhook_id and d.due_at <= $1 and ${FIRST_OF_CALL}
              order by d.due_at, d.seq limit $4 for update skip locked
            ) d
            where owed.webhook_id <> all($5::text[])
            order by d.due_at, d.seq limit $2
          ), taken as (
-           update delivery d set due_at = $3 from due
-           where d.workspace_id = due.workspace_id and d.environment = due.environment
-             and d.id = due.id
-           returning d.*
+           update delivery set due_at = $3 where id = any(array(select id from due))
+           returning *
          )
          select ${columns(FIELDS, 'taken')} from taken order by taken.next_attempt_at, taken.seq`,
         [
@@ -195,7 +190,7 @@ export function outbox(sql: Sql): Tables['outbox'] {
       const [next] = await sql.rows<{ due: number | null }>(
         `with recursive ${OWED}
          select min(d.due_at) as due from owed cross join lateral (
-           select d.due_at from delivery d where ${TO_OWED} and d.due_at is not null and ${FIRST_OF_CALL}
+           select d.due_at from delivery d where d.webhook_id = owed.webhook_id and d.due_at is not null and ${FIRST_OF_CALL}
            order by d.due_at, d.seq limit 1
          ) d
          where owed.webhook_id <> all($1::text[])`,
