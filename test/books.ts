@@ -1,6 +1,12 @@
 // The books of a world: proves of each call that it ended once, was billed once, and told its owner once.
 // oxlint-disable vitest/no-standalone-expect -- checks that many tests share
 import { expect } from 'vitest'
+import {
+  type DeliveredEventType,
+  type FeedEvent,
+  type Receipt,
+  webhookEnvelopes,
+} from '@saperly/contract'
 import type { NetworkNode } from '@saperly/network'
 import { verify } from '../packages/server/src/webhook/sign.ts'
 import { type ApiClient, Receiver, until, type World } from './world.ts'
@@ -13,7 +19,7 @@ const QUIET_LIMIT_MS = 45_000
 // oxlint-disable-next-line typescript/no-explicit-any
 export type CallBody = any
 
-interface Posting {
+export interface Posting {
   type: string
   amountCents: number
   callId: string | null
@@ -36,7 +42,13 @@ export class Books {
     const receiver = new Receiver()
     const endpoint = await world.api.post('/webhooks', {
       url: await receiver.listen(),
-      events: ['call.received', 'call.answered', ...TERMINAL],
+      events: [
+        'call.received',
+        'call.answered',
+        'call.recording.saved',
+        'call.transcript.ready',
+        ...TERMINAL,
+      ],
     })
     expect(endpoint.status).toBe(201)
     return new Books(world, receiver, endpoint.body.signingSecret)
@@ -95,6 +107,24 @@ export class Books {
     expect(await tables.ledger.verify()).toEqual([])
     await until('the audit chain', async () => (await tables.audit.chain()) === 0)
     expect(await tables.audit.verify()).toEqual([])
+    // Everything that was told is what the contract says of it.
+    const told = this.receiver.received.map(({ body }) => body)
+    for (const body of told) {
+      const read = webhookEnvelopes[body.eventType as DeliveredEventType].safeParse(body)
+      expect([body, read.error]).toEqual([body, undefined])
+    }
+    const feed = (await this.#api.get('/events?limit=1000')).body as FeedEvent[]
+    for (const { id } of calls.filter(({ id }) => this.#closed.has(id))) {
+      const own = (events: readonly { eventType: string; payload: unknown }[]): string[] =>
+        events
+          .filter(({ payload }) => (payload as { callId: string }).callId === id)
+          .map(({ eventType, payload }) => JSON.stringify([eventType, payload]))
+      // Each attempt is told apart from the event: one that had to be sent twice happened once.
+      expect(new Set(own(told)).size).toBeGreaterThan(0)
+      expect(own(feed).map((text) => JSON.parse(text))).toEqual(
+        expect.arrayContaining([...new Set(own(told))].map((text) => JSON.parse(text))),
+      )
+    }
     await this.receiver.close()
   }
 
@@ -119,5 +149,32 @@ export class Books {
     expect(own.reduce((sum, { amountCents }) => sum + amountCents, 0)).toBe(0 - costCents)
     expect(costCents).toBe(Math.ceil((durationSec * call.rateCentsPerMin) / 60))
     if (status !== 'completed') expect([costCents, durationSec]).toEqual([0, 0])
+    await this.#checkReceipt({ id, costCents, durationSec }, own)
+  }
+
+  /** The receipt has each posting of the call once, and its sums are those of the postings. */
+  async #checkReceipt(call: CallBody, postings: readonly Posting[]): Promise<void> {
+    const { body } = await this.#api.get(`/calls/${call.id}/receipt`)
+    checkReceipt(body as Receipt, postings)
+    expect(body).toMatchObject({ final: true, takenCents: call.costCents })
+    expect(body.items[0]).toMatchObject({ leg: 'call', billedSec: call.durationSec })
+  }
+}
+
+/** A final receipt against the postings of its call, newest first. */
+export function checkReceipt(receipt: Receipt, postings: readonly Posting[]): void {
+  const entries = receipt.items.flatMap((item) => item.entries)
+  const amounts = (all: readonly { type: string; amountCents: number }[]): string[] =>
+    all.map(({ type, amountCents }) => `${type} ${amountCents}`).toSorted()
+  expect(amounts(entries)).toEqual(amounts(postings))
+  const total = (all: readonly { amountCents: number }[]): number =>
+    all.reduce((sum, { amountCents }) => sum + amountCents, 0)
+  expect(0 - receipt.takenCents).toBe(0 + total(postings))
+  for (const item of receipt.items) {
+    const held = item.entries.filter(({ type }) => type === 'reserve' || type === 'extend')
+    expect(item.heldCents).toBe(0 - total(held))
+    expect(item.takenCents).toBe(0 - total(item.entries))
+    if (item.priceCents !== null)
+      expect(item.takenCents).toBe(item.priceCents - item.shortfallCents)
   }
 }

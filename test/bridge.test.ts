@@ -6,6 +6,7 @@ import { SystemClock } from '@saperly/kernel'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readWav } from '../packages/network/src/record/wav.ts'
 import { ToneDecoder } from '../packages/network/src/speech/tone-decoder.ts'
+import { checkReceipt, type Posting } from './books.ts'
 import { FastClock, ScriptedNetwork } from './scripted-network.ts'
 import { type ApiClient, openWorld, SocketBrain, type World } from './world.ts'
 
@@ -54,12 +55,6 @@ const SCRIPTS = {
   },
 }
 
-interface Posting {
-  type: string
-  amountCents: number
-  callId: string | null
-}
-
 function spokenIn(samples: Int16Array): string {
   const decoder = new ToneDecoder()
   for (let at = 0; at + FRAME_SAMPLES <= samples.length; at += FRAME_SAMPLES) {
@@ -71,6 +66,8 @@ function spokenIn(samples: Int16Array): string {
 async function postingsOf(api: ApiClient, callId: string): Promise<[string, number][]> {
   const { body } = await api.get('/transactions?limit=1000')
   const own = (body as Posting[]).filter((posting) => posting.callId === callId).toReversed()
+  // Whatever was held and taken stands in the receipt as well.
+  checkReceipt((await api.get(`/calls/${callId}/receipt`)).body, own)
   return own.map(({ type, amountCents }) => [type, amountCents])
 }
 

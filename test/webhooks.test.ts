@@ -3,11 +3,19 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { verify } from '../packages/server/src/webhook/sign.ts'
 import { openWorld, type Received, Receiver, type Reply, until, type World } from './world.ts'
 
+/** The default workspace has 500 cents to begin with. */
+const LOW_CENTS = 480
+
 let world: World
 const receivers: Receiver[] = []
 
 beforeAll(async () => {
-  world = await openWorld({ config: { limits: { requestsPerSec: 1000, burst: 1000 } } })
+  world = await openWorld({
+    config: {
+      limits: { requestsPerSec: 1000, burst: 1000 },
+      balanceLow: { testCents: LOW_CENTS },
+    },
+  })
 })
 afterAll(async () => {
   await world.close()
@@ -121,6 +129,10 @@ test.concurrent('during a rotation both secrets sign', async () => {
   expect(String(request!.headers['x-saperly-signature']).split(' ')).toHaveLength(2)
   expect([genuine(request!, signingSecret), genuine(request!, target.secret)]).toEqual([true, true])
   expect(genuine(request!, 'whsec_another')).toBe(false)
+  expect(String(request!.headers['webhook-signature']).split(' ')).toHaveLength(2)
+  const standard = Object.entries(request!.headers).filter(([name]) => name.startsWith('webhook-'))
+  const bare = { ...request!, headers: Object.fromEntries(standard) }
+  expect([genuine(bare, signingSecret), genuine(bare, target.secret)]).toEqual([true, true])
 })
 
 test.concurrent('events go to those who asked for them, and no longer once deleted', async () => {
@@ -142,4 +154,36 @@ test.concurrent('events go to those who asked for them, and no longer once delet
   ).body
   expect(listed.map(({ id }) => id)).not.toContain(gone.id)
   expect(listed.find(({ id }) => id === target.id)).toMatchObject({ signingSecret: null })
+})
+
+test.concurrent('a balance that falls below its threshold is told once, and again after a top-up', async () => {
+  const { api } = world
+  const target = await hook(() => ({}), 'balance.low')
+  const line = await api.line()
+  const peers = ['+15555550100', '+15555550123', '+15555550100', '+15555550123']
+  for (const to of peers) await api.consent(line.numberId, to)
+  const posted: number[] = []
+  const spend = async (to: string, durationSec: number): Promise<void> => {
+    const placed = await api.post('/calls', { fromNumberId: line.numberId, to })
+    await until('the answer', async () => {
+      const { body } = await api.get(`/calls/${placed.body.id}`)
+      return body.phase === 'connected'
+    })
+    await api.post(`/calls/${placed.body.id}/end`, { durationSec })
+    await api.final(placed.body.id)
+    posted.push((await api.get('/usage')).body.balanceCents)
+  }
+  const tenant = { workspaceId: 'ws_default', environment: 'test' as const }
+  for (const to of peers.slice(0, 3)) await spend(to, 60)
+  expect(posted).toEqual([487, 474, 461])
+  await world.server.store.tables.ledger.topUp(tenant, 30, 'test', Date.now())
+  await spend(peers[3]!, 60)
+  const told = await until('both events', async () => {
+    const events = target.receiver.events('balance.low')
+    return events.length === 2 ? events : null
+  })
+  expect(told.map(({ payload }) => payload)).toEqual([
+    { balanceCents: 474, thresholdCents: LOW_CENTS },
+    { balanceCents: 478, thresholdCents: LOW_CENTS },
+  ])
 })

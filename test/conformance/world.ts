@@ -213,6 +213,7 @@ export const samples: Record<EndpointName, (things: Things) => Sample> = {
   }),
   getUsage: () => ({ line: 'GET /usage' }),
   listTransactions: () => ({ line: 'GET /transactions' }),
+  getReceipt: ({ call }) => ({ line: `GET /calls/${call}/receipt` }),
   listKeys: () => ({ line: 'GET /api-tokens' }),
   mintKey: ({ number }) => ({
     line: 'POST /api-tokens',
@@ -233,6 +234,11 @@ export const samples: Record<EndpointName, (things: Things) => Sample> = {
   listDeliveries: ({ webhook }) => ({ line: `GET /webhooks/${webhook}/deliveries` }),
   testWebhook: ({ webhook }) => ({ line: `POST /webhooks/${webhook}/test`, body: {} }),
   replayDelivery: ({ delivery }) => ({ line: `POST /deliveries/${delivery}/replay`, body: {} }),
+  replayDeliveries: ({ webhook }) => ({
+    line: `POST /webhooks/${webhook}/replay`,
+    body: { since: '2026-01-01T00:00:00Z' },
+  }),
+  listEvents: () => ({ line: 'GET /events' }),
   placeSandboxCall: ({ number }) => ({
     line: 'POST /sandbox/calls',
     body: { from: PEER, toNumberId: number },

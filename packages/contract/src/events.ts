@@ -87,3 +87,10 @@ export const webhookHeaders = {
   attempt: 'x-saperly-delivery-attempt',
   signature: 'x-saperly-signature',
 } as const
+
+/** Headers of the second set of signatures beside them: that of Standard Webhooks 1.0. */
+export const standardWebhookHeaders = {
+  id: 'webhook-id',
+  timestamp: 'webhook-timestamp',
+  signature: 'webhook-signature',
+} as const

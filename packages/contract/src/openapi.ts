@@ -1,7 +1,7 @@
 // The table as an OpenAPI 3.1 document. A pure function: the same table gives the same document.
 import { resources } from './endpoint.ts'
 import type { Endpoint } from './endpoint.ts'
-import { deliveredEventTypes, webhookHeaders } from './events.ts'
+import { deliveredEventTypes, standardWebhookHeaders, webhookHeaders } from './events.ts'
 import { TOO_LARGE_STATUS, failures, retryAfterSec } from './failure.ts'
 import type { FailureTag } from './failure.ts'
 import { bodySchema, eventName, ref, requiredOf, schemaOf, schemasOf } from './json-schema.ts'
@@ -211,7 +211,8 @@ function oneOf(tags: readonly FailureTag[]): JsonObject {
 
 /** What the platform POSTs to a customer, in the place that OpenAPI 3.1 has for it. */
 function webhooks(): JsonObject {
-  const signed = Object.values(webhookHeaders).map((name) => ({
+  const names = [...Object.values(webhookHeaders), ...Object.values(standardWebhookHeaders)]
+  const signed = names.map((name) => ({
     name,
     in: 'header',
     required: true,

@@ -20,6 +20,7 @@ export async function generate(contract) {
   const files = {
     'answers.ts': answers(contract, schemas),
     'call-event.ts': file('The timeline of a call.', pick(schemas, ['CallEvent'])),
+    'feed-event.ts': file('What webhooks tell of, in order.', pick(schemas, ['FeedEvent'])),
     'connection.ts': file('Who talks.', pick(schemas, CONNECTIONS)),
     'bodies.ts': bodies(schemas),
     'webhook-events.ts': webhookEvents(contract, schemas),
@@ -64,10 +65,11 @@ function pick(schemas, names) {
 }
 
 function answers(contract, schemas) {
-  const elsewhere = ['CallEvent', ...CONNECTIONS]
+  const elsewhere = ['CallEvent', 'FeedEvent', ...CONNECTIONS]
   const names = Object.keys(contract.shapes).filter((name) => !elsewhere.includes(name))
   return file('What the API answers with.', [
     `export type { CallEvent } from './call-event.ts'`,
+    `export type { FeedEvent } from './feed-event.ts'`,
     `export type { ${CONNECTIONS.join(', ')} } from './connection.ts'`,
     ...pick(schemas, names),
   ])

@@ -2,7 +2,7 @@
 import { SaperlyError } from './errors.ts'
 import { Brain, type BrainOptions } from './manual/brain.ts'
 import type { WebSocketConstructor } from './manual/line.ts'
-import { Audit, Consent, Keys, OptOuts, Transactions, Usage } from './resources/account.ts'
+import { Audit, Consent, Events, Keys, OptOuts, Transactions, Usage } from './resources/account.ts'
 import { Calls, Sandbox } from './resources/calls.ts'
 import { Connections } from './resources/connections.ts'
 import { Languages, Numbers, Pricing, Voices } from './resources/numbers.ts'
@@ -38,6 +38,7 @@ export class Saperly {
   readonly connections: Connections
   readonly consent: Consent
   readonly optOuts: OptOuts
+  readonly events: Events
   readonly usage: Usage
   readonly transactions: Transactions
   readonly keys: Keys
@@ -60,6 +61,7 @@ export class Saperly {
     this.connections = new Connections(transport)
     this.consent = new Consent(transport)
     this.optOuts = new OptOuts(transport)
+    this.events = new Events(transport)
     this.usage = new Usage(transport)
     this.transactions = new Transactions(transport)
     this.keys = new Keys(transport)

@@ -2,6 +2,7 @@
 import { SaperlyError, WebhookVerificationError } from './errors.ts'
 import type { ManualEvent } from './generated/manual.ts'
 import type { WebhookEvent } from './generated/webhook-events.ts'
+import { OWN, type SignatureSet, STANDARD } from './signature-set.ts'
 
 /** How far the timestamp may be from now. */
 export const DEFAULT_TOLERANCE_SEC = 300
@@ -65,29 +66,38 @@ async function verifiedJson(request: IncomingWebhook): Promise<unknown> {
 }
 
 /**
- * Checks the signature and how old it is. Any of the signatures with any of the secrets will do.
+ * Checks the signature and how old it is. Any of the signatures with any of the secrets will do. Saperly's own set of
+ * headers decides where it is whole, else that of Standard Webhooks.
  * @throws WebhookVerificationError
  */
 export async function verifySignature(request: IncomingWebhook): Promise<void> {
   const { headers, toleranceSec = DEFAULT_TOLERANCE_SEC, nowMs = Date.now() } = request
-  const timestamp = headerOf(headers, 'x-saperly-timestamp')
-  const given = headerOf(headers, 'x-saperly-signature')
-  const deliveryId = headerOf(headers, 'x-saperly-delivery-id')
-  if (!timestamp || !given || !deliveryId) throw new WebhookVerificationError('missing_header')
+  const signed = signedBy(OWN, headers) ?? signedBy(STANDARD, headers)
+  if (!signed) throw new WebhookVerificationError('missing_header')
+  const { set, id, timestamp } = signed
   if (!/^\d{1,12}$/.test(timestamp)) throw new WebhookVerificationError('bad_timestamp')
   const ageSec = nowMs / 1000 - Number(timestamp)
   if (ageSec > toleranceSec) throw new WebhookVerificationError('too_old')
   if (ageSec < -toleranceSec) throw new WebhookVerificationError('too_new')
 
-  const signed = join(new TextEncoder().encode(`${timestamp}.`), bytesOf(request.body))
-  const signatures = given.split(' ', MAX_SIGNATURES).map(signatureBytes)
+  const data = join(new TextEncoder().encode(set.prefix(id, timestamp)), bytesOf(request.body))
+  const signatures = signed.given.split(' ', MAX_SIGNATURES).map(set.signature)
   const secrets = typeof request.secret === 'string' ? [request.secret] : request.secret
   let genuine = false
   for (const secret of secrets) {
-    const right = await hmac(subtleOf(request), secret, signed)
+    const key = set.key(secret)
+    if (!key) continue
+    const right = await hmac(subtleOf(request), key, data)
     for (const signature of signatures) genuine = same(signature, right) || genuine
   }
   if (!genuine) throw new WebhookVerificationError('bad_signature')
+}
+
+function signedBy(set: SignatureSet, headers: IncomingHeaders) {
+  const id = headerOf(headers, set.headers.id)
+  const timestamp = headerOf(headers, set.headers.timestamp)
+  const given = headerOf(headers, set.headers.signature)
+  return id && timestamp && given ? { set, id, timestamp, given } : null
 }
 
 function headerOf(headers: IncomingHeaders, name: string): string | null {
@@ -104,19 +114,12 @@ function subtleOf({ crypto }: IncomingWebhook): WebCryptoSubtle {
 
 async function hmac(
   subtle: WebCryptoSubtle,
-  secret: string,
+  raw: Uint8Array<ArrayBuffer>,
   data: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array> {
   const algorithm = { name: 'HMAC', hash: 'SHA-256' } as const
-  const raw = new TextEncoder().encode(secret)
   const key = await subtle.importKey('raw', raw, algorithm, false, ['sign'])
   return new Uint8Array(await subtle.sign('HMAC', key as never, data))
-}
-
-/** Empty for what is no signature: equal to none. */
-function signatureBytes(text: string): Uint8Array {
-  const [, hex = ''] = /^v1=([0-9a-f]{64})$/.exec(text) ?? []
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
 }
 
 /** Takes the same time wherever the two differ. */

@@ -25,6 +25,7 @@ import { CallRegistry } from './call/calls.ts'
 import { recover } from './call/recover.ts'
 import { Timeline } from './call/timeline.ts'
 import { type Config, ConfigError } from './config.ts'
+import type { LowBalance } from './ledger/low-balance.ts'
 import { RateDeck } from './ledger/rate.ts'
 import { openLog } from './log.ts'
 import { networkFigures } from './api/network-figures.ts'
@@ -133,6 +134,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
         allowedCountries: config.allowedCountries,
         impliedConsentMs: config.impliedConsentHours * 3_600_000,
         recordingsDir,
+        lowBalance: lowBalanceOf(config.balanceLow),
       },
       clock,
       ids,
@@ -198,6 +200,13 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     await close()
     throw error
   }
+}
+
+function lowBalanceOf({ testCents, liveCents, workspaces }: Config['balanceLow']): LowBalance {
+  const own = Object.entries(workspaces).map(
+    ([id, cents]) => [id, { test: cents.testCents, live: cents.liveCents }] as const,
+  )
+  return { test: testCents, live: liveCents, workspaces: Object.fromEntries(own) }
 }
 
 async function openDatabase(

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import type { RateEntry } from './ledger/rate.ts'
+import { readRateFile } from './rate-file.ts'
 import { sipConfig, sipEnvironment } from './sip-config.ts'
 import type { SipConfig } from './sip-config.ts'
 import { faultsAmong, prefix, trunkSchema, withCertificates } from './trunk-config.ts'
@@ -46,18 +48,19 @@ const days = z.int().min(1).max(36_500)
 /** As long as the store keeps signalling at all. */
 const MAX_SIGNALLING_DAYS = 30
 
+const rate = z.strictObject({
+  prefix: prefix.regex(/\d/, 'must have a digit at least'),
+  manualCentsPerMin: cents,
+  hostedCentsPerMin: cents,
+})
+
+const threshold = z.int().min(1).max(1_000_000_000).nullable()
+
 const fileSchema = z.strictObject({
   trunks: z.array(trunkSchema).max(100).default([]),
-  rates: z
-    .array(
-      z.strictObject({
-        prefix: prefix.regex(/\d/, 'must have a digit at least'),
-        manualCentsPerMin: cents,
-        hostedCentsPerMin: cents,
-      }),
-    )
-    .max(100_000)
-    .default([]),
+  rates: z.array(rate).max(100_000).default([]),
+  /** A CSV file in place of `rates`. */
+  ratesFile: z.string().min(1).max(4096).nullable().default(null),
   models: z
     .record(
       z.string().min(1).max(200),
@@ -90,6 +93,19 @@ const fileSchema = z.strictObject({
       transcriptsDays: days.nullable().default(null),
       signallingDays: days.max(MAX_SIGNALLING_DAYS).default(MAX_SIGNALLING_DAYS),
       eventsDays: days.nullable().default(null),
+    })
+    .prefault({}),
+  /** Below what balance the owner is told, by environment, and for workspaces that differ. */
+  balanceLow: z
+    .strictObject({
+      testCents: threshold.default(null),
+      liveCents: threshold.default(null),
+      workspaces: z
+        .record(
+          z.string().min(1).max(128),
+          z.strictObject({ testCents: threshold.optional(), liveCents: threshold.optional() }),
+        )
+        .default({}),
     })
     .prefault({}),
   impliedConsentHours: z
@@ -154,6 +170,7 @@ export function readConfig(
   const trunks = (file?.trunks ?? []).map((trunk, i) =>
     withCertificates(trunk, directory, `config file: trunks.${i}`, faults),
   )
+  const rates = file ? ratesOf(file, directory, faults) : []
   if (!env.success || !file) throw new ConfigError(faults)
   const sip = sipConfig(env.data, directory, file.trunks.length > 0, faults)
   const rtp = rtpPorts(env.data, file.trunks.length > 0, faults)
@@ -165,6 +182,7 @@ export function readConfig(
   return {
     ...file,
     trunks,
+    rates,
     port: data.PORT,
     host: data.HOST,
     publicUrl: data.PUBLIC_URL?.replace(/\/$/, '') ?? null,
@@ -180,6 +198,14 @@ export function readConfig(
     allowPrivateNetworks: privateNetworks(data.ALLOW_PRIVATE_NETWORKS),
     logLevel: data.LOG_LEVEL,
   }
+}
+
+function ratesOf(file: FileConfig, directory: string, faults: string[]): RateEntry[] {
+  if (file.ratesFile === null) return file.rates
+  if (file.rates.length > 0) faults.push('config file: rates and ratesFile exclude each other')
+  const read = readRateFile(resolve(directory, file.ratesFile))
+  faults.push(...read.faults.map((fault) => `rates file: ${fault}`))
+  return read.rates
 }
 
 function privateNetworks(text: string): readonly string[] | 'all' {

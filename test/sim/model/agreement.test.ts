@@ -38,8 +38,8 @@ function withoutIds(value: unknown): unknown {
     JSON.stringify(value ?? null, (name, field: unknown) =>
       name === 'dataDigest' || name === 'hash' || name === 'previousHash' || name === 'updatedAt'
         ? undefined
-        : typeof field === 'string' && field.startsWith('txn_')
-          ? 'txn'
+        : typeof field === 'string' && /^(txn|opt)_/.test(field)
+          ? field.slice(0, 3)
           : sorted(field),
     ),
   )
@@ -86,7 +86,7 @@ async function everything({ tables }: Store): Promise<unknown> {
       await tables.connections.list(tenant, page),
       await tables.webhooks.list(tenant, page),
       await tables.audit.list(tenant, page),
-      await tables.outbox.list(tenant, 'whk_a', page),
+      await tables.outbox.list(tenant, 'whk_a', null, page),
       await tables.calls.usage(tenant, null),
     )
     for (const { id } of calls) {

@@ -310,6 +310,11 @@ export function ledgerTable(
       assert(account, 'every tenant has an account')
       return available(account)
     },
+    async posted(tenant) {
+      const account = tx.get(accounts, accountKey(tenant))
+      assert(account, 'every tenant has an account')
+      return account.postedCents
+    },
     async list(tenant, page) {
       const own = tx.all(transfers).filter((row) => accountKey(row) === accountKey(tenant))
       const before = own.find(({ id }) => id === page.cursor)?.seq ?? Infinity

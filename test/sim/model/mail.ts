@@ -16,6 +16,7 @@ import type { ModelTable, Transaction } from './rows.ts'
 
 const CLAIM_MAX = 1000
 const RATED_DELIVERIES = 100
+const ANY = { perEndpoint: CLAIM_MAX, except: [] as readonly string[] }
 
 export interface IdempotencyRow extends Tenant {
   requestHash: string
@@ -29,9 +30,15 @@ export interface StoredAudit extends AuditRow {
   salt: string
 }
 
+export interface StoredDelivery extends DeliveryRow {
+  dueAt: number | null
+  callId: string | null
+  seq: number
+}
+
 export interface MailRows {
   webhooks: ModelTable<WebhookRow>
-  deliveries: ModelTable<DeliveryRow & { dueAt: number | null }>
+  deliveries: ModelTable<StoredDelivery>
   idempotency: ModelTable<IdempotencyRow>
   /** Grouped by `${tenant}` once chained, by `${tenant} new` before. */
   audits: ModelTable<StoredAudit>
@@ -45,6 +52,7 @@ export function auditGroup(row: AuditRow): string {
 export function mailTables(
   tx: Transaction,
   rows: MailRows,
+  nextSeq: () => number,
 ): Pick<Tables, 'webhooks' | 'outbox' | 'idempotency'> {
   const { webhooks, deliveries, idempotency } = rows
   const present = (row: WebhookRow | null) => (row && row.deletedAt === null ? row : null)
@@ -53,8 +61,23 @@ export function mailTables(
       .group(webhooks)
       .filter((row) => sameTenant(row, tenant) && present(row))
       .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-  const shown = (row: DeliveryRow & { dueAt: number | null }): DeliveryRow => without(row, 'dueAt')
+  const shown = (row: StoredDelivery): DeliveryRow =>
+    without(without(without(row, 'dueAt'), 'callId'), 'seq')
   const due = () => tx.group(deliveries, 'due')
+  /** Where no former event of the same call still waits for its first attempt at this endpoint. */
+  const mayGo = (row: StoredDelivery): boolean =>
+    row.callId === null ||
+    !tx
+      .all(deliveries)
+      .some(
+        ({ webhookId, callId, status, seq }) =>
+          webhookId === row.webhookId &&
+          callId === row.callId &&
+          status === 'pending' &&
+          seq < row.seq,
+      )
+  const mayGoTo = (except: readonly string[]) =>
+    due().filter((row) => !except.includes(row.webhookId) && mayGo(row))
   return {
     webhooks: {
       insert: (row) => tx.insert(webhooks, row.id, row),
@@ -100,19 +123,33 @@ export function mailTables(
             nextAttemptAt: at,
             dueAt: at,
             createdAt: at,
+            callId: (payload['callId'] ?? null) as string | null,
+            seq: nextSeq(),
           })
         }
         return wanted.length
       },
-      insert: (row) => tx.insert(deliveries, row.id, { ...row, dueAt: row.nextAttemptAt }),
-      async claim(limit, at, leaseMs) {
-        const taken = due()
+      insert: (row) =>
+        tx.insert(deliveries, row.id, {
+          ...row,
+          dueAt: row.nextAttemptAt,
+          callId: null,
+          seq: nextSeq(),
+        }),
+      async claim(limit, at, leaseMs, { perEndpoint, except } = ANY) {
+        const each = new Map<string, number>()
+        const taken = mayGoTo(except)
           .filter(({ dueAt }) => dueAt! <= at)
-          .toSorted((a, b) => a.dueAt! - b.dueAt! || (a.id < b.id ? -1 : 1))
+          .toSorted((a, b) => a.dueAt! - b.dueAt! || a.seq - b.seq)
+          .filter(({ webhookId }) => {
+            const count = (each.get(webhookId) ?? 0) + 1
+            each.set(webhookId, count)
+            return count <= perEndpoint
+          })
           .slice(0, Math.min(limit, CLAIM_MAX))
         for (const row of taken) tx.put(deliveries, row.id, { ...row, dueAt: at + leaseMs })
         return taken
-          .toSorted((a, b) => a.nextAttemptAt! - b.nextAttemptAt! || (a.id < b.id ? -1 : 1))
+          .toSorted((a, b) => a.nextAttemptAt! - b.nextAttemptAt! || a.seq - b.seq)
           .map((row) => ({ ...shown(row), webhook: tx.get(webhooks, row.webhookId)! }))
       },
       async settle(id, { status, responseStatus, at, nextAttemptAt }) {
@@ -132,11 +169,16 @@ export function mailTables(
         const row = tx.get(deliveries, id)
         return row && sameTenant(row, tenant) ? shown(row) : null
       },
-      list: async (tenant, webhookId, page) =>
+      list: async (tenant, webhookId, status, page) =>
         pageById(
           tx
             .all(deliveries)
-            .filter((row) => sameTenant(row, tenant) && row.webhookId === webhookId),
+            .filter(
+              (row) =>
+                sameTenant(row, tenant) &&
+                row.webhookId === webhookId &&
+                (status === null || row.status === status),
+            ),
           page,
         ).map(shown),
       async replay(tenant, id, at) {
@@ -147,8 +189,30 @@ export function mailTables(
         tx.put(deliveries, id, { ...again, nextAttemptAt: at, dueAt: at })
         return shown({ ...again, nextAttemptAt: at, dueAt: at })
       },
-      async nextDueAt() {
-        const times = due().map(({ dueAt }) => dueAt!)
+      async replayRange(tenant, webhookId, { since, until, statuses }, limit, at) {
+        const inRange = () =>
+          tx
+            .all(deliveries)
+            .filter(
+              (row) =>
+                sameTenant(row, tenant) &&
+                row.webhookId === webhookId &&
+                row.createdAt >= since &&
+                row.createdAt < until &&
+                statuses.includes(row.status) &&
+                row.dueAt === null,
+            )
+            .toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+        const chosen = inRange().slice(0, limit)
+        for (const row of chosen) {
+          const again = { ...row, status: 'pending' as const, attempts: 0 }
+          tx.put(deliveries, row.id, { ...again, nextAttemptAt: at, dueAt: at })
+        }
+        const nextSince = chosen.length < limit ? null : (inRange()[0]?.createdAt ?? null)
+        return { count: chosen.length, nextSince }
+      },
+      async nextDueAt(except = []) {
+        const times = mayGoTo(except).map(({ dueAt }) => dueAt!)
         return times.length === 0 ? null : times.reduce((least, one) => Math.min(least, one))
       },
     },
@@ -198,7 +262,7 @@ export function auditTable(
   tx: Transaction,
   { audits, chains }: MailRows,
   from: { random: Random; auditKey: string; nextSeq: () => number },
-): Tables['audit'] {
+): Omit<Tables['audit'], 'ends' | 'links'> {
   const { random, auditKey, nextSeq } = from
   return {
     async append(row) {

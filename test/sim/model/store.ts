@@ -24,6 +24,9 @@ export type Around = <T>(
   run: () => Promise<T>,
 ) => Promise<T>
 
+/** Asks nothing of the database. */
+const NO_STATEMENT = 'pseudonym'
+
 /** Tables whose every method runs inside of `around`. */
 export function surround(tables: Tables, around: Around): Tables {
   const wrapped = new Map<string, object>()
@@ -33,10 +36,11 @@ export function surround(tables: Tables, around: Around): Tables {
       if (known) return known
       const methods = tables[aggregate] as Record<string, (...args: unknown[]) => Promise<unknown>>
       const proxy = new Proxy(methods, {
-        get:
-          (target, method: string) =>
-          (...args: unknown[]) =>
-            around(`${aggregate}.${method}`, args, () => target[method]!(...args)),
+        get: (target, method: string) =>
+          method === NO_STATEMENT
+            ? target[method]
+            : (...args: unknown[]) =>
+                around(`${aggregate}.${method}`, args, () => target[method]!(...args)),
       })
       wrapped.set(aggregate, proxy)
       return proxy
@@ -106,6 +110,15 @@ export class ModelStore {
   }
 }
 
+/** What no simulated call asks for, and the model does not have. */
+function unmodelled<K extends keyof Tables>(aggregate: K): Tables[K] {
+  return new Proxy({} as Tables[K], {
+    get: (_, method) => () => {
+      throw new Error(`the model has no ${aggregate}.${String(method)}`)
+    },
+  })
+}
+
 /** Made as they are asked for: most statements are of one aggregate. */
 class TransactionTables implements Tables {
   readonly #tx: Transaction
@@ -137,12 +150,31 @@ class TransactionTables implements Tables {
   }
 
   get consent(): Tables['consent'] {
-    return consentTable(this.#tx, this.#rows)
+    const { auditKey } = this.#options
+    return consentTable(this.#tx, this.#rows, { ids: this.#ids, auditKey })
   }
 
   get audit(): Tables['audit'] {
     const { random, auditKey } = this.#options
-    return auditTable(this.#tx, this.#rows, { random, auditKey, nextSeq: this.#nextSeq })
+    const table = auditTable(this.#tx, this.#rows, { random, auditKey, nextSeq: this.#nextSeq })
+    // The chain is read as a whole by `verify`; an export of it is not simulated.
+    return Object.setPrototypeOf(table, unmodelled('audit'))
+  }
+
+  get feed(): Tables['feed'] {
+    return unmodelled('feed')
+  }
+
+  get receipts(): Tables['receipts'] {
+    return unmodelled('receipts')
+  }
+
+  get erasure(): Tables['erasure'] {
+    return unmodelled('erasure')
+  }
+
+  get retention(): Tables['retention'] {
+    return unmodelled('retention')
   }
 
   get workspaces(): Tables['workspaces'] {
@@ -199,7 +231,7 @@ class TransactionTables implements Tables {
   }
 
   #mail(): ReturnType<typeof mailTables> {
-    return (this.#ofMail ??= mailTables(this.#tx, this.#rows))
+    return (this.#ofMail ??= mailTables(this.#tx, this.#rows, this.#nextSeq))
   }
 }
 

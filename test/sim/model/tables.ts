@@ -1,6 +1,7 @@
 // The aggregates of the model apart from money and mail: tenants, numbers, consent, calls and what happened in them.
-import { assert } from '@saperly/kernel'
+import { assert, type Ids } from '@saperly/kernel'
 import type { TracedMessage } from '@saperly/network'
+import { peerHash } from '../../../packages/server/src/audit/peer-hash.ts'
 import type {
   CallRow,
   ConnectionRow,
@@ -13,6 +14,7 @@ import type {
   TurnRow,
   WorkspaceRow,
 } from '../../../packages/server/src/store/port.ts'
+import { PSEUDONYM_LENGTH } from '../../../packages/server/src/store/consent.ts'
 import { accountKey, type AccountRow, type LedgerRows } from './ledger.ts'
 import { pageById, sameTenant, without } from './lists.ts'
 import { type ModelTable, refused, type Transaction } from './rows.ts'
@@ -25,8 +27,10 @@ const EVENTS_MAX = 10_000
 const UNFINISHED_MAX = 10_000
 
 export interface OptOutRow extends Tenant {
+  id: string
   peerNumber: string
   source: string
+  reason: string | null
   optedOutAt: number
   liftedAt: number | null
 }
@@ -193,8 +197,33 @@ export function tenantTables(
   }
 }
 
-export function consentTable(tx: Transaction, rows: PlaceRows): Tables['consent'] {
+export function consentTable(
+  tx: Transaction,
+  rows: PlaceRows,
+  { ids, auditKey }: { ids: Ids; auditKey: string },
+): Tables['consent'] {
   const { consents, optOuts } = rows
+  const shownOptOut = ({ id, peerNumber, source, reason, optedOutAt }: OptOutRow) => ({
+    id,
+    peerNumber,
+    source,
+    reason,
+    optedOutAt,
+  })
+  const optOut = async (
+    tenant: Tenant,
+    peerNumber: string,
+    source: string,
+    at: number,
+    reason: string | null = null,
+  ) => {
+    const { workspaceId, environment } = tenant
+    const about = { workspaceId, environment, peerNumber, source, reason }
+    const row = { ...about, id: ids.next('opt'), optedOutAt: at, liftedAt: null }
+    if (await tx.forUpdate(optOuts, peerOf(row))) return 0
+    tx.put(optOuts, peerOf(row), row)
+    return 1
+  }
   const inForceOf = (tenant: Tenant, numberId: string, peerNumber: string, at: number) =>
     tx
       .group(consents, pairOf({ ...tenant, numberId, peerNumber }))
@@ -232,11 +261,27 @@ export function consentTable(tx: Transaction, rows: PlaceRows): Tables['consent'
           ),
         page,
       ),
-    async optOut({ workspaceId, environment }, peerNumber, source, at) {
-      const row = { workspaceId, environment, peerNumber, source, optedOutAt: at, liftedAt: null }
-      const held = await tx.forUpdate(optOuts, peerOf(row))
-      if (!held) tx.put(optOuts, peerOf(row), row)
+    async optOut(tenant, peerNumber, source, at, reason = null) {
+      await optOut(tenant, peerNumber, source, at, reason)
+      return shownOptOut(tx.get(optOuts, peerOf({ ...tenant, peerNumber }))!)
     },
+    async optOutAll(tenant, peerNumbers, source, at) {
+      let count = 0
+      for (const peerNumber of peerNumbers) count += await optOut(tenant, peerNumber, source, at)
+      return count
+    },
+    optOuts: async (tenant, { peerNumber }, page) =>
+      pageById(
+        tx
+          .all(optOuts)
+          .filter(
+            (row) =>
+              sameTenant(row, tenant) &&
+              row.liftedAt === null &&
+              (peerNumber === null || row.peerNumber === peerNumber),
+          ),
+        page,
+      ).map(shownOptOut),
     async liftOptOut(tenant, peerNumber, _source, at) {
       const key = peerOf({ ...tenant, peerNumber })
       const row = await tx.forUpdate(optOuts, key)
@@ -246,6 +291,8 @@ export function consentTable(tx: Transaction, rows: PlaceRows): Tables['consent'
       return true
     },
     isOptedOut: async (tenant, peerNumber) => isOptedOut(tenant, peerNumber),
+    pseudonym: (tenant, peerNumber) =>
+      `peer_${peerHash(auditKey, tenant, peerNumber).slice(0, PSEUDONYM_LENGTH)}`,
     standing: async (tenant, numberId, peerNumber, at) => ({
       optedOut: isOptedOut(tenant, peerNumber),
       consented: inForceOf(tenant, numberId, peerNumber, at).length > 0,
@@ -336,6 +383,7 @@ export function callTables(
         const key = `${row.callId}/${row.position}`
         if (!(await tx.forUpdate(turns, key))) tx.put(turns, key, row)
       },
+      count: async (callId) => tx.group(turns, callId).length,
       list: async (callId) => tx.group(turns, callId).toSorted((a, b) => a.position - b.position),
     },
     signalling: {

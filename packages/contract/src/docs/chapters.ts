@@ -1,6 +1,6 @@
 // The chapters that are written by hand: how to begin, how webhooks are signed, how a brain talks.
 import { MAX_DIRECTIVES, MAX_FRAME_BYTES, directives } from '../directive.ts'
-import { webhookHeaders } from '../events.ts'
+import { standardWebhookHeaders, webhookHeaders } from '../events.ts'
 import { schemaOf } from '../json-schema.ts'
 import {
   ErrorFrame,
@@ -38,10 +38,13 @@ export SAPERLY_API_KEY=sk_test_…</code></pre>`
 
 export function webhookIntroduction(): Html {
   return html`<p>
-      ${prose('Each delivery is `{"deliveryId", "eventType", "createdAt", "payload"}`, POSTed as JSON; `deliveryId` is the same in every attempt. After the first attempt come others after 5 s, 30 s, 2 min, 10 min, 1 h, 6 h and 24 h; then the delivery is dead, and can be replayed.')}
+      ${prose('Each delivery is `{"deliveryId", "eventType", "createdAt", "payload"}`, POSTed as JSON; `deliveryId` is the same in every attempt. After the first attempt come others after 5 s, 30 s, 2 min, 10 min, 1 h, 6 h and 24 h; then the delivery is dead, and can be replayed. Events of one call are sent in their order: each waits until the first attempt at the one before has ended. `GET /events` has all of them in one order.')}
     </p>
     <p>
       ${prose(`The header \`${webhookHeaders.signature}\` holds \`v1=\` and the hex HMAC-SHA256, with your signing secret, over the value of \`${webhookHeaders.timestamp}\` (Unix seconds), a dot, and the raw body. While a secret is being rotated it holds two signatures with a space between; one that fits is enough. \`${webhookHeaders.deliveryId}\` and \`${webhookHeaders.attempt}\` say which attempt this is.`)}
+    </p>
+    <p>
+      ${prose(`Beside it stands the set of Standard Webhooks, for whoever has its libraries: \`${standardWebhookHeaders.signature}\` holds \`v1,\` and the base64 HMAC-SHA256 over the values of \`${standardWebhookHeaders.id}\` (the delivery’s id) and \`${standardWebhookHeaders.timestamp}\` and the raw body, with dots between; its key is what the part of your secret after \`_\` means in base64. Check one set or the other.`)}
     </p>`
 }
 

@@ -22,6 +22,7 @@ const byName: JsonObject = {
   events: ['call.completed', 'call.failed'],
   source: 'signup form',
   consentType: 'explicit_outbound',
+  since: '2026-01-01T00:00:00Z',
 }
 
 /** What shows an endpoint well beside the fields that it asks for. */

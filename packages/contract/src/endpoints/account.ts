@@ -14,6 +14,7 @@ import {
   recordOptOutBody,
   revokeConsentBody,
 } from '../shapes/account.ts'
+import { Receipt } from '../shapes/receipt.ts'
 import {
   checkConsentQuery,
   listAuditQuery,
@@ -122,6 +123,19 @@ export const listTransactions = endpoint({
   query: listQuery,
   success: page(Transaction),
   errors: [],
+})
+
+export const getReceipt = endpoint({
+  name: 'getReceipt',
+  resource: 'Billing',
+  method: 'GET',
+  path: '/calls/:id/receipt',
+  summary: 'Read the receipt of a call',
+  description:
+    'One item for the call and one for each target that it was joined with: seconds, rate, every slice that was held, what was taken, and what was missing. Also while the call is live.',
+  scope: 'billing:read',
+  success: json(200, Receipt),
+  errors: ['CallNotFound'],
 })
 
 export const listKeys = endpoint({

@@ -13,8 +13,10 @@ import {
 import { Call, Transcript, TranscriptTurn } from './call.ts'
 import { CallEvent } from './call-event.ts'
 import { Connection, ConnectionWithSecret } from './connection.ts'
+import { FeedEvent } from './feed.ts'
 import { Language, PhoneNumber, Quote, Voice } from './number.ts'
-import { Delivery, WebhookEndpoint } from './webhook.ts'
+import { Receipt, ReceiptItem } from './receipt.ts'
+import { Delivery, Replayed, WebhookEndpoint } from './webhook.ts'
 
 export const shapes = {
   Call,
@@ -34,8 +36,12 @@ export const shapes = {
   ConsentCheck,
   Usage,
   Transaction,
+  Receipt,
+  ReceiptItem,
   WebhookEndpoint,
   Delivery,
+  Replayed,
+  FeedEvent,
   AuditEvent,
   Message,
 } as const

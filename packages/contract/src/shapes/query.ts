@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { E164_PATTERN, countryCode, idField, languageTag, numberType, text } from '../fields.ts'
 import { callStatuses } from './call.ts'
+import { deliveryStatuses } from './webhook.ts'
 
 export const MAX_PAGE = 1000
 export const DEFAULT_PAGE = 100
@@ -78,6 +79,25 @@ export const listAuditQuery = z.object({
   targetId: idField.optional(),
   since: time,
   until: time,
+})
+
+export const listDeliveriesQuery = z.object({
+  ...paging,
+  status: z.enum(deliveryStatuses).optional(),
+})
+
+/** A place in the feed. */
+const position = z.preprocess(
+  (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value),
+  z.int({ error: 'must be the `position` of an event, or 0' }).min(0).optional(),
+)
+
+export const listEventsQuery = z.object({
+  limit,
+  after: position.describe(
+    'The `position` of the last event that was read. Default 0: from the oldest.',
+  ),
+  cursor: position.describe('From the `Link` header of the page before; stands above `after`.'),
 })
 
 export const quoteQuery = z.object({

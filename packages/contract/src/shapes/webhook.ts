@@ -1,6 +1,6 @@
 // A webhook endpoint of a customer, and what became of each delivery to it.
 import { z } from 'zod'
-import { count, httpUrl, maybe, text, timestamp } from '../fields.ts'
+import { count, httpUrl, maybe, text, timeInput, timestamp } from '../fields.ts'
 
 /** What an endpoint can subscribe to. */
 export const webhookEventTypes = [
@@ -43,6 +43,28 @@ export const createWebhookBody = z.strictObject({
   events: z.array(z.enum(webhookEventTypes)).min(1).max(webhookEventTypes.length),
   description: maybe(text(0, 500)),
 })
+
+/** Deliveries that one request replays at most; the answer says where the next one goes on. */
+export const MAX_REPLAYED = 10_000
+
+/** What has come to its end, and so can be sent again. */
+export const replayableStatuses = ['delivered', 'dead'] as const
+
+export const replayRangeBody = z.strictObject({
+  since: timeInput.describe('Deliveries made at this time or later.'),
+  until: maybe(timeInput).describe('And before this one. Default: now.'),
+  statuses: maybe(
+    z.array(z.enum(replayableStatuses)).min(1).max(replayableStatuses.length),
+  ).describe('Default `["dead"]`.'),
+})
+
+export const Replayed = z.object({
+  count: count.describe('How many are sent again.'),
+  nextSince: timestamp
+    .nullable()
+    .describe('`since` for what is left of the range, or null when that was all.'),
+})
+export type Replayed = z.output<typeof Replayed>
 
 export const Delivery = z.object({
   id: z.string(),

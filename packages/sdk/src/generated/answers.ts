@@ -2,6 +2,8 @@
 
 export type { CallEvent } from './call-event.ts'
 
+export type { FeedEvent } from './feed-event.ts'
+
 export type { Connection, ConnectionWithSecret } from './connection.ts'
 
 export interface Call {
@@ -230,6 +232,43 @@ export interface Transaction {
   createdAt: string
 }
 
+export interface Receipt {
+  callId: string
+  currency: string
+  /** Nothing is held any more. */
+  final: boolean
+  /** So far; of a final receipt, what the call cost. */
+  takenCents: number
+  shortfallCents: number
+  items: readonly ReceiptItem[]
+}
+
+export interface ReceiptItem {
+  /** The call itself, or a target that it was joined with. */
+  leg: 'call' | 'target'
+  /** null: a target that never answered. */
+  to: string | null
+  rateCentsPerMin: number | null
+  /** null: not known yet, or to a target that never answered. */
+  billedSec: number | null
+  /** Of the seconds at the rate, rounded up to a cent. */
+  priceCents: number | null
+  /** All that was held for it, slice by slice. */
+  heldCents: number
+  /** null: the hold is open. */
+  takenCents: number | null
+  /** What the price had beyond the hold, the balance and the caps. */
+  shortfallCents: number
+  /** Oldest first. */
+  entries: readonly {
+    transactionId: string
+    type: 'reserve' | 'extend' | 'settle' | 'release'
+    /** Signed change of what is available, as in the transaction. */
+    amountCents: number
+    at: string
+  }[]
+}
+
 export interface WebhookEndpoint {
   id: string
   url: string
@@ -274,6 +313,13 @@ export interface Delivery {
   responseStatus: number | null
   lastAttemptAt: string | null
   nextAttemptAt: string | null
+}
+
+export interface Replayed {
+  /** How many are sent again. */
+  count: number
+  /** `since` for what is left of the range, or null when that was all. */
+  nextSince: string | null
 }
 
 export interface AuditEvent {

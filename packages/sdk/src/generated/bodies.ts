@@ -380,6 +380,15 @@ export interface CreateWebhookBody {
   description?: string | null | undefined
 }
 
+export interface ReplayDeliveriesBody {
+  /** Deliveries made at this time or later. */
+  since: string
+  /** And before this one. Default: now. */
+  until?: string | null | undefined
+  /** Default `["dead"]`. */
+  statuses?: readonly ('delivered' | 'dead')[] | null | undefined
+}
+
 export interface PlaceSandboxCallBody {
   /** The number that the sandbox phone shows. */
   from: string

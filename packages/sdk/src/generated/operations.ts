@@ -8,12 +8,15 @@ import type {
   ConsentCheck,
   ConsentRecord,
   Delivery,
+  FeedEvent,
   Key,
   KeyWithToken,
   Language,
   OptOut,
   PhoneNumber,
   Quote,
+  Receipt,
+  Replayed,
   Transaction,
   Transcript,
   Usage,
@@ -31,6 +34,7 @@ import type {
   ProvisionNumberBody,
   RecordConsentBody,
   RecordOptOutBody,
+  ReplayDeliveriesBody,
   RevokeConsentBody,
   SendDtmfBody,
   SetCallerIdBody,
@@ -51,6 +55,7 @@ import type {
   ListConnectionsQuery,
   ListConsentQuery,
   ListDeliveriesQuery,
+  ListEventsQuery,
   ListKeysQuery,
   ListNumbersQuery,
   ListOptOutsQuery,
@@ -229,6 +234,11 @@ export interface Operations {
     query: ListTransactionsQuery
     answer: Transaction
   }
+  getReceipt: {
+    body: undefined
+    query: undefined
+    answer: Receipt
+  }
   listKeys: {
     body: undefined
     query: ListKeysQuery
@@ -285,6 +295,16 @@ export interface Operations {
     body: undefined
     query: undefined
     answer: Delivery
+  }
+  replayDeliveries: {
+    body: ReplayDeliveriesBody
+    query: undefined
+    answer: Replayed
+  }
+  listEvents: {
+    body: undefined
+    query: ListEventsQuery
+    answer: FeedEvent
   }
   placeSandboxCall: {
     body: PlaceSandboxCallBody
@@ -358,6 +378,7 @@ export const routes = {
   recordOptOut: { method: 'POST', path: '/opt-outs' },
   getUsage: { method: 'GET', path: '/usage' },
   listTransactions: { method: 'GET', path: '/transactions' },
+  getReceipt: { method: 'GET', path: '/calls/:id/receipt' },
   listKeys: { method: 'GET', path: '/api-tokens' },
   mintKey: { method: 'POST', path: '/api-tokens' },
   revokeKey: { method: 'POST', path: '/api-tokens/:id/revoke' },
@@ -369,6 +390,8 @@ export const routes = {
   listDeliveries: { method: 'GET', path: '/webhooks/:id/deliveries' },
   testWebhook: { method: 'POST', path: '/webhooks/:id/test' },
   replayDelivery: { method: 'POST', path: '/deliveries/:id/replay' },
+  replayDeliveries: { method: 'POST', path: '/webhooks/:id/replay' },
+  listEvents: { method: 'GET', path: '/events' },
   placeSandboxCall: { method: 'POST', path: '/sandbox/calls' },
   getQuote: { method: 'GET', path: '/pricing/quote' },
   listVoices: { method: 'GET', path: '/voices' },

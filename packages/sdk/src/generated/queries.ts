@@ -101,6 +101,16 @@ export interface ListDeliveriesQuery {
   limit?: number | undefined
   /** From the `Link` header of the page before. */
   cursor?: string | undefined
+  status?: 'delivered' | 'failed' | 'pending' | 'dead' | undefined
+}
+
+export interface ListEventsQuery {
+  /** How many at most. Default 100. */
+  limit?: number | undefined
+  /** The `position` of the last event that was read. Default 0: from the oldest. */
+  after?: number | undefined
+  /** From the `Link` header of the page before; stands above `after`. */
+  cursor?: number | undefined
 }
 
 export interface GetQuoteQuery {

@@ -3,6 +3,7 @@ import type {
   AuditEvent,
   ConsentCheck,
   ConsentRecord,
+  FeedEvent,
   Key,
   KeyWithToken,
   OptOut,
@@ -20,6 +21,7 @@ import type {
   GetUsageQuery,
   ListAuditEventsQuery,
   ListConsentQuery,
+  ListEventsQuery,
   ListKeysQuery,
   ListOptOutsQuery,
   ListTransactionsQuery,
@@ -69,6 +71,19 @@ export class OptOuts {
   /** Blocks the next call to this peer at once, from every number of the workspace. */
   record(body: RecordOptOutBody, options?: RequestOptions): Promise<OptOut> {
     return this.#transport.call('recordOptOut', { body }, options)
+  }
+}
+
+export class Events {
+  readonly #transport: Transport
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  /** What webhooks tell of, oldest first: `after` is the `position` of the last event that was read. */
+  list(query?: ListEventsQuery, options?: RequestOptions): List<FeedEvent> {
+    return list(this.#transport, 'listEvents', { query: query ?? {} }, options)
   }
 }
 

@@ -7,7 +7,7 @@ import type {
   SpeakOnCallBody,
   TransferCallBody,
 } from '../generated/bodies.ts'
-import type { Call, CallEvent, Transcript } from '../generated/answers.ts'
+import type { Call, CallEvent, Receipt, Transcript } from '../generated/answers.ts'
 import type { ListCallEventsQuery, ListCallsQuery } from '../generated/queries.ts'
 import { type List, list } from '../list.ts'
 import { liveEvents, type LiveOptions } from '../live-events.ts'
@@ -69,6 +69,11 @@ export class Calls {
     if (live === true) return liveEvents(this.#transport, id, options)
     const { limit, cursor, ...rest } = options
     return list(this.#transport, 'listCallEvents', { id, query: { limit, cursor } }, rest)
+  }
+
+  /** What was held, what was taken, and for which seconds. */
+  receipt(id: string, options?: RequestOptions): Promise<Receipt> {
+    return this.#transport.call('getReceipt', { id }, options)
   }
 
   transcript(id: string, options?: RequestOptions): Promise<Transcript> {

@@ -1,6 +1,6 @@
 // Webhook endpoints, their deliveries, and whether a delivery is genuine.
-import type { Delivery, WebhookEndpoint } from '../generated/answers.ts'
-import type { CreateWebhookBody } from '../generated/bodies.ts'
+import type { Delivery, Replayed, WebhookEndpoint } from '../generated/answers.ts'
+import type { CreateWebhookBody, ReplayDeliveriesBody } from '../generated/bodies.ts'
 import type { ListDeliveriesQuery, ListWebhooksQuery } from '../generated/queries.ts'
 import type { WebhookEvent } from '../generated/webhook-events.ts'
 import { type List, list } from '../list.ts'
@@ -44,6 +44,15 @@ export class Webhooks {
   /** Sends a delivery again. */
   replay(deliveryId: string, options?: RequestOptions): Promise<Delivery> {
     return this.#transport.call('replayDelivery', { id: deliveryId }, options)
+  }
+
+  /** Sends what was made in a range of time again: the dead ones, unless `statuses` says otherwise. */
+  replayRange(
+    id: string,
+    range: ReplayDeliveriesBody,
+    options?: RequestOptions,
+  ): Promise<Replayed> {
+    return this.#transport.call('replayDeliveries', { id, body: range }, options)
   }
 
   /**

@@ -2,12 +2,14 @@
 import { ok } from '@saperly/kernel'
 import type { HandlersFor } from './context.ts'
 import type { ApiDeps } from './deps.ts'
+import { receiptOf } from '../ledger/receipt.ts'
+import { seeCall } from './access.ts'
 import { pageOf } from './page.ts'
-import { transactionWire } from './wire.ts'
+import { receiptWire, transactionWire } from './wire.ts'
 
 export function billingHandlers({
   store: { tables },
-}: ApiDeps): HandlersFor<'getUsage' | 'listTransactions'> {
+}: ApiDeps): HandlersFor<'getUsage' | 'listTransactions' | 'getReceipt'> {
   return {
     getUsage: async ({ query, context }) => {
       const since = query.since === undefined ? null : Date.parse(query.since)
@@ -15,6 +17,13 @@ export function billingHandlers({
       const balanceCents = await tables.ledger.balance(context.tenant)
       // No text can be sent or received yet, so none is ever counted.
       return ok({ calls, messages: { count: 0 }, balanceCents })
+    },
+
+    getReceipt: async ({ params, context }) => {
+      const call = await seeCall(tables, context, params.id)
+      if (!call.ok) return call
+      const entries = await tables.receipts.entries(context.tenant, params.id)
+      return ok(receiptWire(params.id, receiptOf(call.value, entries)))
     },
 
     listTransactions: async ({ query, context }) =>

@@ -243,6 +243,30 @@ describe('webhooks', () => {
     expect(again).toMatchObject({ status: 200, body: { id: sent.body['id'], status: 'pending' } })
   })
 
+  it('list their dead deliveries, and send a range of them again', async () => {
+    const id = String((await create()).body['id'])
+    const dead = String((await ask(`POST /webhooks/${id}/test`)).body['id'])
+    const waiting = String((await ask(`POST /webhooks/${id}/test`)).body['id'])
+    await world.store.tables.outbox.settle(dead, {
+      status: 'dead',
+      responseStatus: 500,
+      at: Date.now(),
+      nextAttemptAt: null,
+    })
+    const listed = async (status: string): Promise<string[]> =>
+      JSON.parse((await ask(`GET /webhooks/${id}/deliveries?status=${status}`)).raw).map(
+        (row: { id: string }) => row.id,
+      )
+    expect([await listed('dead'), await listed('pending')]).toEqual([[dead], [waiting]])
+    const since = new Date(Date.now() - 60_000).toISOString()
+    const replay = (body: unknown): Promise<Answered> => ask(`POST /webhooks/${id}/replay`, body)
+    expect((await replay({ since, until: since })).body).toEqual({ count: 0, nextSince: null })
+    expect((await replay({ since, statuses: ['pending'] })).status).toBe(422)
+    const until = new Date(Date.now() + 60_000).toISOString()
+    expect((await replay({ since, until })).body).toEqual({ count: 1, nextSince: null })
+    expect([await listed('dead'), await listed('pending')]).toEqual([[], [waiting, dead]])
+  })
+
   it('are gone when they are deleted', async () => {
     const id = String((await create()).body['id'])
     expect((await ask(`DELETE /webhooks/${id}`)).body).toEqual({ status: 'deleted' })

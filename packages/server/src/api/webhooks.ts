@@ -1,5 +1,11 @@
 // The routes of webhooks: endpoints, their secrets, and what became of each delivery.
-import { failure, isPlausibleId, WEBHOOK_TEST_EVENT, type WebhookEnvelope } from '@saperly/contract'
+import {
+  failure,
+  isPlausibleId,
+  MAX_REPLAYED,
+  WEBHOOK_TEST_EVENT,
+  type WebhookEnvelope,
+} from '@saperly/contract'
 import { fail, ok } from '@saperly/kernel'
 import { audit } from '../consent/trail.ts'
 import { sealedFor } from '../secrets/box.ts'
@@ -10,7 +16,7 @@ import type { HandlersFor, KeyedContext } from './context.ts'
 import { OLD_SECRET_LIFE_MS } from './connections.ts'
 import type { ApiDeps } from './deps.ts'
 import { filteredPageOf, pageOf } from './page.ts'
-import { deliveryWire, iso, webhookWire } from './wire.ts'
+import { deliveryWire, feedWire, iso, webhookWire } from './wire.ts'
 
 type WebhookRoutes =
   | 'listWebhooks'
@@ -20,6 +26,8 @@ type WebhookRoutes =
   | 'listDeliveries'
   | 'testWebhook'
   | 'replayDelivery'
+  | 'replayDeliveries'
+  | 'listEvents'
 
 export function webhookHandlers(deps: ApiDeps): HandlersFor<WebhookRoutes> {
   const { store, clock, ids, random, secrets } = deps
@@ -116,7 +124,7 @@ export function webhookHandlers(deps: ApiDeps): HandlersFor<WebhookRoutes> {
       return ok(
         await pageOf(
           query,
-          (page) => tables.outbox.list(context.tenant, params.id, page),
+          (page) => tables.outbox.list(context.tenant, params.id, query.status ?? null, page),
           deliveryWire,
         ),
       )
@@ -142,6 +150,44 @@ export function webhookHandlers(deps: ApiDeps): HandlersFor<WebhookRoutes> {
       const replayed = await tables.outbox.replay(context.tenant, params.id, clock.now())
       deps.afterCommit()
       return ok(deliveryWire(replayed ?? delivery))
+    },
+
+    listEvents: async ({ query, context }) => {
+      // Events of every number stand there, as they go to every webhook.
+      if (context.key.numberScope !== null) return ok({ items: [], nextCursor: null })
+      const after = query.cursor ?? query.after ?? 0
+      const rows = await tables.feed.read(context.tenant, after, query.limit)
+      const more = rows.length === query.limit
+      return ok({
+        items: rows.map(feedWire),
+        nextCursor: more ? String(rows.at(-1)!.position) : null,
+      })
+    },
+
+    replayDeliveries: async ({ params, body, context }) => {
+      const replayed = await store.transaction(async (within) => {
+        const webhook = await seeWebhook(within, context, params.id)
+        if (!webhook.ok) return webhook
+        const at = clock.now()
+        const range = {
+          since: Date.parse(body.since),
+          until: body.until ? Date.parse(body.until) : at,
+          statuses: body.statuses ?? ['dead' as const],
+        }
+        const done = await within.outbox.replayRange(
+          context.tenant,
+          params.id,
+          range,
+          MAX_REPLAYED,
+          at,
+        )
+        await record(within, context, 'replayed', params.id)
+        return ok(done)
+      })
+      if (!replayed.ok) return replayed
+      deps.afterCommit()
+      const { count, nextSince } = replayed.value
+      return ok({ count, nextSince: nextSince === null ? null : iso(nextSince) })
     },
   }
 }

@@ -7,15 +7,18 @@ import type {
   ConsentRecord,
   OptOut,
   Delivery,
+  FeedEvent,
   HangupCause,
   Key,
   PhoneNumber,
+  Receipt,
   Scope,
   Transaction,
   Transcript,
   WebhookEndpoint,
   WebhookEventType,
 } from '@saperly/contract'
+import type { ReceiptOfCall } from '../ledger/receipt.ts'
 import type {
   AuditRow,
   CallRow,
@@ -25,6 +28,7 @@ import type {
   OptOutRow,
   DeliveryRow,
   EventRow,
+  FeedRow,
   KeyWithSpending,
   NumberRow,
   TransactionRow,
@@ -156,6 +160,20 @@ export function transactionWire(row: TransactionRow): Transaction {
   }
 }
 
+export function receiptWire(callId: string, receipt: ReceiptOfCall): Receipt {
+  const { final, takenCents, shortfallCents, lines } = receipt
+  const items = lines.map((line) => ({
+    ...line,
+    entries: line.entries.map(({ id, type, amountCents, createdAt }) => ({
+      transactionId: id,
+      type,
+      amountCents,
+      at: iso(createdAt),
+    })),
+  }))
+  return { callId, currency: CURRENCY, final, takenCents, shortfallCents, items }
+}
+
 export function keyWire(row: KeyWithSpending): Key {
   return {
     id: row.id,
@@ -201,6 +219,11 @@ export function deliveryWire(row: DeliveryRow): Delivery {
     lastAttemptAt: isoOrNull(row.lastAttemptAt),
     nextAttemptAt: isoOrNull(row.nextAttemptAt),
   }
+}
+
+/** The payload was written in its wire shape by whoever emitted it. */
+export function feedWire({ position, eventType, createdAt, payload }: FeedRow): FeedEvent {
+  return { position, eventType, createdAt: iso(createdAt), payload } as FeedEvent
 }
 
 export function auditWire(row: AuditRow): AuditEvent {

@@ -2,6 +2,7 @@
 import type { Clock, Ids, Log } from '@saperly/kernel'
 import type { Network } from '@saperly/network'
 import type { Brains } from '../brain/port.ts'
+import type { LowBalance } from '../ledger/low-balance.ts'
 import type { RateDeck } from '../ledger/rate.ts'
 import type { Store } from '../store/port.ts'
 import type { Timeline } from './timeline.ts'
@@ -14,6 +15,8 @@ export interface CallPolicy {
   impliedConsentMs: number
   /** Where recordings are written, absolute. */
   recordingsDir: string
+  /** Below what their owners are told (`balance.low`); absent: nobody is. */
+  lowBalance?: LowBalance
 }
 
 export interface CallDeps {

@@ -1,7 +1,14 @@
 // The last transaction of a call: final state, bill, event, audit and webhooks, all or nothing.
 import { assert, billedSeconds, costCents } from '@saperly/kernel'
 import { audit } from '../consent/trail.ts'
-import { type BridgeRecord, CALL_HOLD, type CallRow, type Tables } from '../store/port.ts'
+import {
+  type BridgeRecord,
+  CALL_HOLD,
+  type CallRow,
+  type Tables,
+  type Tenant,
+} from '../store/port.ts'
+import { crossed, thresholdOf } from '../ledger/low-balance.ts'
 import type { CallDeps } from './deps.ts'
 import { liveStates, nextState, type CallEvent } from './machine.ts'
 import { outcomeOf, type Ending } from './outcome.ts'
@@ -39,8 +46,9 @@ export async function finish(
     if (!stored) return null
     const { bridge } = stored
     const bill = await settle(tables, call.id, CALL_HOLD, outcome.costCents, at)
-    const target =
-      bridge && (await settle(tables, call.id, bridge.hold, targetCents(bridge, end.targetMs), at))
+    const billedSec = bridge && targetSeconds(bridge, end.targetMs)
+    const targetCents = bridge && costCents(billedSec ?? 0, bridge.rateCentsPerMin)
+    const target = bridge && (await settle(tables, call.id, bridge.hold, targetCents ?? 0, at))
     const final = await tables.calls.change(call.id, liveStates, {
       state: 'ended',
       status: outcome.status,
@@ -52,6 +60,7 @@ export async function finish(
       q850Cause: end.q850Cause,
       recordingPath: end.recordingPath,
       hasTranscript: end.hasTranscript,
+      ...(bridge && { bridge: { ...bridge, billedSec } }),
       endedAt: at,
     })
     assert(final, 'a call that is locked stays as it is')
@@ -74,10 +83,8 @@ interface Bill {
 }
 
 /** Per second, rounded up, like the call itself; a cut comes a moment late, and that moment is ours. */
-function targetCents(bridge: BridgeRecord, targetMs: number | null): number {
-  if (targetMs === null) return 0
-  const seconds = Math.min(billedSeconds(targetMs), bridge.maxDurationSec)
-  return costCents(seconds, bridge.rateCentsPerMin)
+function targetSeconds(bridge: BridgeRecord, targetMs: number | null): number {
+  return targetMs === null ? 0 : Math.min(billedSeconds(targetMs), bridge.maxDurationSec)
 }
 
 async function settle(
@@ -136,6 +143,32 @@ async function tell(
     from: call.from,
     to: call.to,
   })
-  if (call.recordingPath) await emit('call.recording.saved', { callId: call.id })
-  if (call.hasTranscript) await emit('call.transcript.ready', { callId: call.id })
+  const about = { callId: call.id, numberId: call.numberId }
+  await tellIfLow(deps, tables, tenant, bills, emit)
+  if (call.recordingPath) {
+    await emit('call.recording.saved', { ...about, durationSec: call.durationSec ?? 0 })
+  }
+  if (call.hasTranscript) {
+    await emit('call.transcript.ready', {
+      ...about,
+      turns: await tables.transcripts.count(call.id),
+    })
+  }
+}
+
+/** `balance.low`, in the transaction of the posting that crossed the threshold. */
+async function tellIfLow(
+  { policy }: CallDeps,
+  tables: Tables,
+  tenant: Tenant,
+  bills: readonly Bill[],
+  emit: (eventType: string, payload: Record<string, unknown>) => Promise<unknown>,
+): Promise<void> {
+  const thresholdCents = policy.lowBalance ? thresholdOf(policy.lowBalance, tenant) : null
+  const takenCents = bills.reduce((sum, bill) => sum + bill.takenCents, 0)
+  if (thresholdCents === null || takenCents === 0) return
+  const balanceCents = await tables.ledger.posted(tenant)
+  if (crossed(thresholdCents, balanceCents, takenCents)) {
+    await emit('balance.low', { balanceCents, thresholdCents })
+  }
 }

@@ -53,7 +53,15 @@ async function connected(deps: CallDeps, tables: Tables, call: CallRow): Promise
   await tables.outbox.emit({
     tenant,
     eventType: 'call.answered',
-    payload: { callId, numberId, connectionId, from, to },
+    payload: {
+      callId,
+      numberId,
+      connectionId,
+      from,
+      to,
+      direction,
+      answeredAt: new Date(call.answeredAt ?? at).toISOString(),
+    },
     at,
     nextId: () => ids.next('dlv'),
   })

@@ -31,7 +31,7 @@ const OPT_OUT_FIELDS = [
 ] as const satisfies readonly (keyof OptOutRow)[]
 
 /** Hex digits of the hash that the trail names a peer by. */
-const PSEUDONYM_LENGTH = 32
+export const PSEUDONYM_LENGTH = 32
 
 /** `hashKey` keys the hashes that stay of the numbers of erased people. */
 export function consent(sql: Sql, ids: Ids, hashKey: string): ConsentTable {

@@ -107,6 +107,16 @@ export function ledger(sql: Sql, ids: Ids, move: MoveLedger = moveAlone(sql)): L
       assert(account, 'every tenant has an account')
       return account.balance
     },
+    async posted(tenant) {
+      const account = first(
+        await sql.rows<{ posted: number }>(
+          `select posted_cents as posted from account where ${OF_TENANT}`,
+          tenantOf(tenant),
+        ),
+      )
+      assert(account, 'every tenant has an account')
+      return account.posted
+    },
     // By `seq`, the order in which the account was locked, so that each balance follows from the one below it.
     list: (tenant, page) =>
       sql.rows<TransactionRow>(

@@ -26,8 +26,8 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
   })
   afterEach(() => test.close())
 
-  const emit = (eventType = 'call.completed', tenant = TENANT) =>
-    outbox.emit({ tenant, eventType, payload: { callId: 'call_a' }, at: NOW, nextId })
+  const emit = (eventType = 'call.completed', tenant = TENANT, callId = 'call_a') =>
+    outbox.emit({ tenant, eventType, payload: { callId }, at: NOW, nextId })
 
   it('queues an event for each enabled endpoint of the tenant that asked for it', async () => {
     const { webhooks } = test.store.tables
@@ -38,7 +38,7 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
     expect(await emit()).toBe(2)
     expect(await emit('balance.low')).toBe(0)
     expect(await emit('call.completed', STRANGERS[0]!)).toBe(0)
-    const [delivery] = await outbox.list(TENANT, 'whk_b', PAGE)
+    const [delivery] = await outbox.list(TENANT, 'whk_b', null, PAGE)
     expect(delivery!.body).toBe(
       `{"deliveryId":"${delivery!.id}","eventType":"call.completed",` +
         `"createdAt":"2026-01-15T12:00:00.000Z","payload":{"callId":"call_a"}}`,
@@ -62,7 +62,7 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
   })
 
   it('never gives a delivery to two claimers', async () => {
-    for (let n = 0; n < 60; n++) await emit()
+    for (let n = 0; n < 60; n++) await emit('call.completed', TENANT, `call_${n}`)
     const other = (await test.another()).tables.outbox
     const claims = await Promise.all(
       Array.from({ length: 12 }, (_, n) => (n % 2 ? outbox : other).claim(7, NOW, LEASE_MS)),
@@ -81,6 +81,51 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
     expect(await outbox.claim(1, NOW + LEASE_MS - 1, LEASE_MS)).toEqual([])
     expect(await outbox.nextDueAt()).toBe(NOW + LEASE_MS)
     expect(await outbox.claim(1, NOW + LEASE_MS, LEASE_MS)).toMatchObject([{ id: taken!.id }])
+  })
+
+  it('holds an event of a call back until the former ones were tried once, at that endpoint', async () => {
+    await test.store.tables.webhooks.insert(webhookRow({ id: 'whk_b' }))
+    for (let n = 0; n < 3; n++) await emit()
+    await emit('call.completed', TENANT, 'call_b')
+    const claim = async (at = NOW): Promise<string[]> =>
+      (await outbox.claim(100, at, LEASE_MS)).map(({ id }) => id)
+    const settle = (id: string, status: 'delivered' | 'failed' | 'dead') =>
+      outbox.settle(id, {
+        status,
+        responseStatus: null,
+        at: NOW,
+        nextAttemptAt: status === 'failed' ? NOW + 5000 : null,
+      })
+    const listed = async (webhookId: string): Promise<string[]> =>
+      (await outbox.list(TENANT, webhookId, null, PAGE)).map(({ id }) => id).toReversed()
+    const [a, b] = [await listed('whk_a'), await listed('whk_b')]
+    expect((await claim()).toSorted()).toEqual([a[0]!, a[3]!, b[0]!, b[3]!].toSorted())
+    expect(await claim()).toEqual([])
+    expect(await outbox.nextDueAt()).toBe(NOW + LEASE_MS)
+    // Given up for now is as good as delivered: the next one goes, to this endpoint alone.
+    await settle(a[0]!, 'failed')
+    expect(await outbox.nextDueAt()).toBe(NOW)
+    expect(await claim()).toEqual([a[1]])
+    await settle(a[1]!, 'delivered')
+    expect(await claim()).toEqual([a[2]])
+    expect(await claim(NOW + 5000)).toEqual([a[0]])
+    // Who took the first one died: it comes again, and still before the others.
+    const again = [a[2]!, a[3]!, b[0]!, b[3]!]
+    expect((await claim(NOW + LEASE_MS)).toSorted()).toEqual(again.toSorted())
+  })
+
+  it('gives so many of each endpoint, and none of those that have enough', async () => {
+    const { webhooks } = test.store.tables
+    for (const id of ['whk_b', 'whk_c']) await webhooks.insert(webhookRow({ id }))
+    for (let n = 0; n < 5; n++) await emit('call.completed', TENANT, `call_${n}`)
+    const claim = async (limit: number, except: string[]): Promise<string[]> =>
+      (await outbox.claim(limit, NOW, LEASE_MS, { perEndpoint: 2, except }))
+        .map(({ webhookId }) => webhookId)
+        .toSorted()
+    expect(await claim(100, ['whk_b'])).toEqual(['whk_a', 'whk_a', 'whk_c', 'whk_c'])
+    expect(await outbox.nextDueAt(['whk_a', 'whk_b', 'whk_c'])).toBeNull()
+    expect(await outbox.nextDueAt(['whk_a', 'whk_c'])).toBe(NOW)
+    expect(await claim(3, [])).toHaveLength(3)
   })
 
   it('records attempts until the last one, and starts over at a replay', async () => {
@@ -119,6 +164,38 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
     expect(await outbox.claim(1, NOW + 7000, LEASE_MS)).toHaveLength(1)
   })
 
+  it('replays a range of time, oldest first and so many at once, and says where it ends', async () => {
+    const at = (n: number): number => NOW + n * 1000
+    const finished = { nextAttemptAt: null, attempts: 8, status: 'dead' } as const
+    for (let n = 0; n < 6; n++)
+      await outbox.insert(deliveryRow({ id: `dlv_${n}`, createdAt: at(n), ...finished }))
+    await outbox.insert(
+      deliveryRow({ ...finished, id: 'dlv_ok', createdAt: at(2), status: 'delivered' }),
+    )
+    await outbox.insert(deliveryRow({ id: 'dlv_waits', createdAt: at(2), nextAttemptAt: at(99) }))
+    const range = { since: at(1), until: at(5), statuses: ['dead'] as const }
+    const replay = (since = range.since) =>
+      outbox.replayRange(TENANT, 'whk_a', { ...range, since }, 3, at(50))
+    expect(await replay()).toEqual({ count: 3, nextSince: at(4) })
+    expect(await replay(at(4))).toEqual({ count: 1, nextSince: null })
+    expect(await replay()).toEqual({ count: 0, nextSince: null })
+    const due = await outbox.claim(100, at(50), LEASE_MS)
+    expect(due.map(({ id, attempts }) => [id, attempts])).toEqual(
+      [1, 2, 3, 4].map((n) => [`dlv_${n}`, 0]),
+    )
+    expect(await outbox.list(TENANT, 'whk_a', 'dead', PAGE)).toHaveLength(2)
+    const both = { ...range, statuses: ['dead', 'delivered'] as const }
+    for (const stranger of STRANGERS)
+      expect(await outbox.replayRange(stranger, 'whk_a', both, 3, at(50))).toEqual({
+        count: 0,
+        nextSince: null,
+      })
+    expect(await outbox.replayRange(TENANT, 'whk_a', both, 1, at(50))).toEqual({
+      count: 1,
+      nextSince: null,
+    })
+  })
+
   it('rates an endpoint by what became of its deliveries', async () => {
     const { webhooks } = test.store.tables
     const rate = async () => (await webhooks.list(TENANT, PAGE))[0]!.successRate
@@ -135,6 +212,6 @@ describe.each(serversUnderTest)('the outbox on $name', ({ binDir }) => {
     await test.store.tables.webhooks.update(webhookRow({ deletedAt: NOW }))
     expect(await test.store.tables.webhooks.get(TENANT, 'whk_a')).toBeNull()
     expect(await outbox.nextDueAt()).toBeNull()
-    expect(await outbox.list(TENANT, 'whk_a', PAGE)).toMatchObject([{ status: 'dead' }])
+    expect(await outbox.list(TENANT, 'whk_a', null, PAGE)).toMatchObject([{ status: 'dead' }])
   })
 })

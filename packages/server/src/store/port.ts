@@ -16,6 +16,8 @@ import type {
   DeliveryRow,
   DeliveryStatus,
   EventRow,
+  FeedRow,
+  HoldEntryRow,
   KeyRow,
   KeyWithSpending,
   NumberRow,
@@ -102,6 +104,8 @@ export interface LedgerTable {
   ): Promise<{ balanceCents: number }>
   /** Available: posted less held. */
   balance(tenant: Tenant): Promise<number>
+  /** What is posted, holds left out. */
+  posted(tenant: Tenant): Promise<number>
   list(tenant: Tenant, page: Page): Promise<TransactionRow[]>
   /** Compares balances, caps and holds with the sum of the postings; an empty list when everything agrees. */
   verify(): Promise<{ tenant: Tenant; problem: string }[]>
@@ -264,6 +268,10 @@ export interface Tables {
   erasure: ErasureTable
   retention: RetentionTable
   ledger: LedgerTable
+  receipts: {
+    /** What the ledger wrote for the call, hold by hold, oldest first; at most 10,000. */
+    entries(tenant: Tenant, callId: string): Promise<HoldEntryRow[]>
+  }
   calls: {
     insert(row: CallRow): Promise<void>
     get(tenant: Tenant, id: string): Promise<CallRow | null>
@@ -288,6 +296,7 @@ export interface Tables {
     /** As for events, a second time changes nothing. */
     append(row: TurnRow): Promise<void>
     list(callId: string): Promise<TurnRow[]>
+    count(callId: string): Promise<number>
   }
   signalling: {
     /** Keeps the signalling of an ended call; a second time changes nothing. Others' that are too old go with it. */
@@ -304,7 +313,10 @@ export interface Tables {
     update(row: WebhookRow): Promise<void>
   }
   outbox: {
-    /** Queues the event for every enabled endpoint of the tenant that asked for it. Ids are made by `nextId`. */
+    /**
+     * Adds the event to the feed, and queues it for every enabled endpoint of the tenant that asked for it; for how
+     * many. Ids are made by `nextId`. Events of one call are written one after the other.
+     */
     emit(event: {
       tenant: Tenant
       eventType: string
@@ -314,11 +326,16 @@ export interface Tables {
     }): Promise<number>
     /** Queues one delivery for one endpoint (a test event). */
     insert(row: DeliveryRow): Promise<void>
-    /** Takes up to `limit` due deliveries for `leaseMs`; safe with several processes (SKIP LOCKED). */
+    /**
+     * Takes up to `limit` due deliveries for `leaseMs`; safe with several processes (SKIP LOCKED). At most
+     * `perEndpoint` of each endpoint, and none of those in `except`. An event of a call is not due before the first
+     * attempt at every former event of that call to the same endpoint has ended.
+     */
     claim(
       limit: number,
       at: number,
       leaseMs: number,
+      endpoints?: { perEndpoint: number; except: readonly string[] },
     ): Promise<(DeliveryRow & { webhook: WebhookRow })[]>
     /** Records one attempt. `nextAttemptAt` null: final (`delivered` or `dead`). */
     settle(
@@ -331,11 +348,31 @@ export interface Tables {
       },
     ): Promise<void>
     get(tenant: Tenant, id: string): Promise<DeliveryRow | null>
-    list(tenant: Tenant, webhookId: string, page: Page): Promise<DeliveryRow[]>
+    list(
+      tenant: Tenant,
+      webhookId: string,
+      status: DeliveryStatus | null,
+      page: Page,
+    ): Promise<DeliveryRow[]>
     /** Makes a finished delivery pending again, its attempts counted from zero; an unfinished one stays as it is. */
     replay(tenant: Tenant, id: string, at: number): Promise<DeliveryRow | null>
-    /** When the next pending delivery is due, or null. */
-    nextDueAt(): Promise<number | null>
+    /**
+     * The same for those of an endpoint that were made in a range of time and have one of these statuses, oldest first,
+     * at most `limit`. `nextSince` is when the oldest that is left was made, or null.
+     */
+    replayRange(
+      tenant: Tenant,
+      webhookId: string,
+      range: { since: number; until: number; statuses: readonly DeliveryStatus[] },
+      limit: number,
+      at: number,
+    ): Promise<{ count: number; nextSince: number | null }>
+    /** When the next delivery is due to an endpoint that is not in `except`, or null. */
+    nextDueAt(except?: readonly string[]): Promise<number | null>
+  }
+  feed: {
+    /** The events after this position (0: from the oldest that is kept), in their order. */
+    read(tenant: Tenant, after: number, limit: number): Promise<FeedRow[]>
   }
   idempotency: {
     /** Claims (key of the API key) for this request, or says what became of the earlier one. Records last 24 h. */

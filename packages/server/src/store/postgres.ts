@@ -7,6 +7,7 @@ import { consent } from './consent.ts'
 import { Database, type DatabaseAddress } from './database.ts'
 import { erasure } from './erasure.ts'
 import { events } from './events.ts'
+import { feed } from './feed.ts'
 import { idempotency } from './idempotency.ts'
 import { keys } from './keys.ts'
 import { LANE_LOCK_TIMEOUT_MS, LedgerLane } from './ledger-lane.ts'
@@ -17,6 +18,7 @@ import { numbers } from './numbers.ts'
 import { outbox } from './outbox.ts'
 import type { Store, Tables } from './port.ts'
 import type { Sql } from './sql.ts'
+import { receipts } from './receipts.ts'
 import { retention } from './retention.ts'
 import { signalling } from './signalling.ts'
 import { transcripts } from './transcripts.ts'
@@ -60,12 +62,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     erasure: erasure(sql, auditKey),
     retention: retention(sql),
     ledger: ledger(sql, ids, move),
+    receipts: receipts(sql),
     calls: calls(sql),
     events: events(sql),
     transcripts: transcripts(sql),
     signalling: signalling(sql),
     webhooks: webhooks(sql),
     outbox: outbox(sql),
+    feed: feed(sql),
     idempotency: idempotency(sql),
     audit: audit(sql, random, auditKey),
   })

@@ -115,7 +115,7 @@ describe.each(serversUnderTest)('records on $name', ({ binDir }) => {
       await tables.webhooks.get(tenant, 'whk_a'),
       ...(await tables.webhooks.list(tenant, PAGE)),
       await tables.outbox.get(tenant, 'dlv_a'),
-      ...(await tables.outbox.list(tenant, 'whk_a', PAGE)),
+      ...(await tables.outbox.list(tenant, 'whk_a', null, PAGE)),
       await tables.outbox.replay(tenant, 'dlv_a', NOW),
       ...(await tables.audit.list(tenant, PAGE)),
       // Last, because these change what they find.

@@ -112,6 +112,8 @@ export interface BridgeRecord {
   /** What recovery needs to end the dialog with the target (DialogRecord), or null before its answer. */
   dialog: unknown
   answeredAt: number | null
+  /** What was billed for it, once the call is over. Absent in records of older versions. */
+  billedSec?: number | null
 }
 
 export interface CallRow extends Tenant {
@@ -215,6 +217,21 @@ export interface TransactionRow extends Tenant {
   createdAt: number
 }
 
+/** What the ledger wrote for one hold of a call. */
+export interface HoldEntryRow {
+  id: string
+  type: 'reserve' | 'extend' | 'settle' | 'release'
+  holdNo: number
+  /** Taken for good. */
+  postedCents: number
+  /** Signed change of what is held. */
+  holdCents: number
+  shortfallCents: number
+  /** Signed change of what is available. */
+  amountCents: number
+  createdAt: number
+}
+
 export interface WebhookRow extends Tenant {
   id: string
   url: string
@@ -241,6 +258,15 @@ export interface DeliveryRow extends Tenant {
   responseStatus: number | null
   lastAttemptAt: number | null
   nextAttemptAt: number | null
+  createdAt: number
+}
+
+/** An event as the feed keeps it, in its place. */
+export interface FeedRow {
+  /** From 1, without gaps, in each tenant. */
+  position: number
+  eventType: string
+  payload: Record<string, unknown>
   createdAt: number
 }
 

@@ -34,6 +34,13 @@ export function transcripts(sql: Sql): Tables['transcripts'] {
       )
       await sql.count(`${insert.text} on conflict do nothing`, insert.values)
     },
+    async count(callId) {
+      const [answer] = await sql.rows<{ count: number }>(
+        'select count(*) as count from call_turn where call_id = $1',
+        [callId],
+      )
+      return answer!.count
+    },
     list: (callId) =>
       sql.rows<TurnRow>(
         `select ${columns(FIELDS)} from call_turn where call_id = $1

@@ -7,7 +7,7 @@ import { addressPolicy } from '../outbound/address.ts'
 import { Dialler } from '../outbound/dialler.ts'
 import { SecretBox, sealedFor } from '../secrets/box.ts'
 import type { DeliveryRow, Tables, WebhookRow } from '../store/port.ts'
-import { Deliverer, MAX_SENDING_PER_ENDPOINT, SCHEDULE_MS } from './deliver.ts'
+import { Deliverer, MAX_SENDING, MAX_SENDING_PER_ENDPOINT, SCHEDULE_MS } from './deliver.ts'
 import { verify } from './sign.ts'
 
 type Outbox = Tables['outbox']
@@ -19,11 +19,16 @@ class MemoryOutbox {
   readonly leases = new Map<string, number>()
   faults = 0
 
-  readonly claim: Outbox['claim'] = async (limit, at, leaseMs) => {
+  readonly claim: Outbox['claim'] = async (limit, at, leaseMs, endpoints) => {
     if (this.faults-- > 0) throw new Fault('the database is away', { retryable: true })
-    const due = [...this.rows.values()].filter(
-      (row) => row.nextAttemptAt !== null && row.nextAttemptAt <= at && this.#free(row.id, at),
-    )
+    const counts = new Map<string, number>()
+    const due = [...this.rows.values()].filter((row) => {
+      if (row.nextAttemptAt === null || row.nextAttemptAt > at || !this.#free(row.id, at))
+        return false
+      const count = (counts.get(row.webhookId) ?? 0) + 1
+      counts.set(row.webhookId, count)
+      return count <= endpoints!.perEndpoint && !endpoints!.except.includes(row.webhookId)
+    })
     return due.slice(0, limit).map((row) => {
       this.leases.set(row.id, at + leaseMs)
       return { ...row, webhook: this.webhooks.get(row.webhookId)! }
@@ -40,9 +45,9 @@ class MemoryOutbox {
     row.nextAttemptAt = outcome.nextAttemptAt
   }
 
-  readonly nextDueAt: Outbox['nextDueAt'] = async () => {
+  readonly nextDueAt: Outbox['nextDueAt'] = async (except = []) => {
     const due = [...this.rows.values()]
-      .filter((row) => row.nextAttemptAt !== null)
+      .filter((row) => row.nextAttemptAt !== null && !except.includes(row.webhookId))
       .map((row) => Math.max(row.nextAttemptAt!, this.leases.get(row.id) ?? 0))
     return due.length > 0 ? Math.min(...due) : null
   }
@@ -262,6 +267,36 @@ describe('the worker', () => {
       expect([...outbox.rows.values()].every((row) => row.status === 'delivered')).toBe(true),
     )
     expect(seen).toHaveLength(21)
+  })
+
+  test('lets hanging endpoints, each with a long queue, keep nobody else waiting', async () => {
+    // On a port of their own: sockets are counted by host, and these would have them all.
+    const stuck = createServer(() => void (stuckCount += 1))
+    let stuckCount = 0
+    await new Promise<void>((done) => stuck.listen(0, '127.0.0.1', done))
+    const stuckUrl = `http://127.0.0.1:${(stuck.address() as AddressInfo).port}/`
+    for (let n = 0; n < 100; n++) {
+      const id = `whk_hang${n}`
+      endpoint(id, { url: stuckUrl })
+      for (let nth = 0; nth < 20; nth++) queue(`dlv_${id}_${nth}`, id)
+    }
+    endpoint('whk_good')
+    deliverer.start()
+    // Nobody has shown to be slow yet: everything there is hangs, until the attempts are given up.
+    await vi.waitFor(() => expect(stuckCount).toBeGreaterThanOrEqual(64))
+    await clock.advance(10_000)
+    await vi.waitFor(() => {
+      const tried = [...outbox.rows.values()].filter((row) => row.attempts > 0)
+      expect(tried.length).toBeGreaterThanOrEqual(MAX_SENDING)
+    })
+    // From now on each has one at a time, so that a good endpoint's are sent while they all hang.
+    for (let n = 0; n < 8; n++) queue(`dlv_good${n}`, 'whk_good')
+    deliverer.wake()
+    for (let n = 0; n < 8; n++) await settled(`dlv_good${n}`, 1)
+    expect(seen).toHaveLength(8)
+    await deliverer.close()
+    stuck.closeAllConnections()
+    await new Promise<void>((done) => void stuck.close(() => done()))
   })
 
   test('breaks off at the close, and what was under way stays due', async () => {

@@ -1,4 +1,6 @@
-// The delivery worker: takes what is due from the outbox, POSTs it signed, and writes down what became of it.
+// The delivery worker: takes what is due from the outbox, POSTs it signed, and writes down what became of it. What it
+// keeps in order, and how a slow endpoint stays out of the others' way: docs/decisions/0020-webhook-order.md.
+import { setMaxListeners } from 'node:events'
 import { Cancelled, Fault, type Clock, type Log, type Random } from '@saperly/kernel'
 import type { OutboundRequest } from '../outbound/dialler.ts'
 import type { OutboundResponse } from '../outbound/response.ts'
@@ -15,11 +17,11 @@ export const SCHEDULE_MS = [
 /** A pause is made longer by up to this part of it, so that failures do not come back in step. */
 const JITTER = 0.2
 
-/** Deliveries under way at once, over all and to one endpoint. */
-export const MAX_SENDING = 64
+/** Deliveries under way at once, over all and to one endpoint; to one that did not answer the last time, 1. */
+export const MAX_SENDING = 256
 export const MAX_SENDING_PER_ENDPOINT = 4
 /** Deliveries taken from the outbox and not finished; more stay there for another process. */
-const MAX_HELD = 256
+const MAX_HELD = 1024
 const CLAIM_BATCH = 64
 /** How long a claim keeps others away. One that could not be started in time is left to be claimed again. */
 const LEASE_MS = 45_000
@@ -54,6 +56,8 @@ export class Deliverer {
 
   constructor(deps: DelivererDeps) {
     this.#deps = deps
+    // Each delivery under way listens for the end, and waits for its answer with another ear.
+    setMaxListeners(4 * MAX_SENDING, this.#stop.signal)
   }
 
   /** Begins to deliver. Once. */
@@ -96,12 +100,15 @@ export class Deliverer {
     this.#nap = new AbortController()
     const room = Math.min(CLAIM_BATCH, MAX_HELD - this.#lanes.size)
     if (room <= 0) return POLL_MS
-    const claimed = await store.tables.outbox.claim(room, clock.now(), LEASE_MS)
+    const claimed = await store.tables.outbox.claim(room, clock.now(), LEASE_MS, {
+      perEndpoint: MAX_SENDING_PER_ENDPOINT,
+      except: this.#lanes.full(),
+    })
     const untilMs = clock.monotonicMs() + LEASE_MS - 2 * ATTEMPT_LIMITS.wholeMs
     for (const delivery of claimed) this.#lanes.add(delivery.webhookId, { delivery, untilMs })
     this.#startWhatMay()
     if (claimed.length === room) return 0
-    const dueAt = await store.tables.outbox.nextDueAt()
+    const dueAt = await store.tables.outbox.nextDueAt(this.#lanes.full())
     if (dueAt === null) return POLL_MS
     return Math.min(POLL_MS, Math.max(BUSY_MS, dueAt - clock.now()))
   }
@@ -114,7 +121,8 @@ export class Deliverer {
         this.#sending.delete(task)
         next.done()
         this.#startWhatMay()
-        if (this.#lanes.size === MAX_HELD - CLAIM_BATCH) this.wake()
+        // There is room for one more to this endpoint, and the next event of the call may go.
+        this.wake()
       })
       this.#sending.add(task)
     }
@@ -155,9 +163,11 @@ export class Deliverer {
         signal: this.#stop.signal,
       })
       await response.discard()
+      this.#lanes.slow(webhook.id, false)
       return response.status
     } catch (error) {
       if (!(error instanceof DialError)) throw error
+      this.#lanes.slow(webhook.id, true)
       log.info('webhook_attempt_failed', { deliveryId: delivery.id, attempt, kind: error.kind })
       return null
     }

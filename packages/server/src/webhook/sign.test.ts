@@ -1,7 +1,9 @@
 // Signatures: the published vectors, and that nothing but the genuine request passes.
 import { readFileSync } from 'node:fs'
+import { seededRandom } from '@saperly/kernel'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { mintToken } from '../secrets/tokens.ts'
 import { signature, signedHeaders, verify } from './sign.ts'
 
 interface Vectors {
@@ -74,6 +76,23 @@ describe('for every body', () => {
         if (wrong !== right) expect(verify({ headers, body: text }, [wrong], at).ok).toBe(false)
         const moved = { ...headers, 'x-saperly-timestamp': String(at / 1000 + 1) }
         expect(verify({ headers: moved, body: text }, [right], at).ok).toBe(false)
+      }),
+    )
+  })
+
+  test('the set of Standard Webhooks alone verifies as well, and nothing that was changed', () => {
+    const minted = fc.integer().map((seed) => mintToken('whsec', seededRandom(seed)))
+    fc.assert(
+      fc.property(body, body, minted, minted, nowMs, (text, otherText, right, old, at) => {
+        const what = { body: text, deliveryId: 'dlv_1', attempt: 1 }
+        const all = Object.entries(signedHeaders(what, [right, old], at))
+        const headers = Object.fromEntries(all.filter(([name]) => name.startsWith('webhook-')))
+        for (const known of [right, old])
+          expect(verify({ headers, body: text }, [known], at).ok).toBe(true)
+        if (otherText !== text)
+          expect(verify({ headers, body: otherText }, [right], at).ok).toBe(false)
+        const renamed = { ...headers, 'webhook-id': 'dlv_2' }
+        expect(verify({ headers: renamed, body: text }, [right], at).ok).toBe(false)
       }),
     )
   })
