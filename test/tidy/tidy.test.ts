@@ -177,7 +177,8 @@ test('no file grows beyond a screenful of screens, and each says what it is', ()
     offences((source) => {
       const limit = source.isTest ? MAX_TEST_LINES : MAX_LINES
       const found: string[] = []
-      if (source.lines.length > limit + 1)
+      // A generated file is read by nobody.
+      if (source.lines.length > limit + 1 && !source.path.includes('/generated/'))
         found.push(`${source.lines.length} lines, at most ${limit}`)
       const first = source.lines[0]!.startsWith('#!') ? source.lines[1]! : source.lines[0]!
       if (!/^(\/\/|\/\*\*) \S/.test(first)) found.push('the first line must say what the file is')
