@@ -38,10 +38,10 @@ export const erase: Command = {
     )
     if (given.flag('json')) return around.terminal.json(erased)
     for (const [environment, counts] of Object.entries(erased)) {
-      const { calls, recordings, mentions, deliveries, auditEntries } = counts
+      const { calls, recordings, mentions, deliveries, feedEvents, auditEntries } = counts
       around.terminal.line(
         `${workspaceId} (${environment}): ${calls} calls, ${recordings} recordings, ${mentions} mentions in ` +
-          `other calls, ${deliveries} webhook payloads, ${auditEntries} entries of the audit trail`,
+          `other calls, ${deliveries} webhook payloads, ${feedEvents} of the feed, ${auditEntries} entries of the audit trail`,
       )
     }
   },

@@ -164,7 +164,14 @@ describe.each(serversUnderTest)('erasing a person on $name', ({ binDir }) => {
 
     expect(await erase()).toEqual({
       ok: true,
-      value: { calls: 2, mentions: 1, deliveries: 2, recordings: 2, auditEntries: 4 },
+      value: {
+        calls: 2,
+        mentions: 1,
+        deliveries: 2,
+        feedEvents: 2,
+        recordings: 2,
+        auditEntries: 4,
+      },
     })
     expect(await rowsWith(ofPerson)).toEqual([])
     // What was said and written is left only where the other person's call has it.

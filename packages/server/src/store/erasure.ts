@@ -49,7 +49,13 @@ export function erasure(sql: Sql, hashKey: string): Tables['erasure'] {
     async erase(tenant, peerNumber, at) {
       const person = personOf(tenant, peerNumber)
       const hash = peerHash(hashKey, tenant, peerNumber)
-      const counts: ErasedCounts = { calls: 0, mentions: 0, deliveries: 0, auditEntries: 0 }
+      const counts: ErasedCounts = {
+        calls: 0,
+        mentions: 0,
+        deliveries: 0,
+        feedEvents: 0,
+        auditEntries: 0,
+      }
       for await (const range of windows(sql, 'call', tenant)) {
         const erased = await sql.atomic((tx) => eraseCalls(tx, range, person))
         counts.calls += erased.calls
@@ -57,6 +63,7 @@ export function erasure(sql: Sql, hashKey: string): Tables['erasure'] {
       }
       for await (const range of windows(sql, 'delivery', tenant))
         counts.deliveries += await eraseDeliveries(sql, range, person)
+      counts.feedEvents = await eraseFeed(sql, person)
       await sql.atomic((tx) => eraseStanding(tx, person, hash, at))
       for await (const range of windows(sql, 'audit_event', tenant))
         counts.auditEntries += await sql.count(
@@ -145,6 +152,30 @@ function eraseDeliveries(sql: Sql, range: Range, { pattern }: Person): Promise<n
            and c.id = d.body::jsonb -> 'payload' ->> 'callId' and '${ERASED}' in (c."from", c."to")))`,
     [...range, pattern],
   )
+}
+
+/** The same in the feed: the event keeps its position, so that no reader finds a gap. */
+async function eraseFeed(sql: Sql, { tenant, pattern }: Person): Promise<number> {
+  let erased = 0
+  for (let after = 0; ;) {
+    const [end] = await sql.rows<{ last: number | null }>(
+      `select max(seq) as last from (
+         select seq from event_feed where ${OF_TENANT} and seq > $3 order by seq limit ${WINDOW}) w`,
+      [...tenantOf(tenant), after],
+    )
+    const last = end?.last ?? null
+    if (last === null) return erased
+    erased += await sql.count(
+      `update event_feed e set payload = '{}'
+       where e.workspace_id = $1 and e.environment = $2 and e.seq > $3 and e.seq <= $4
+         and e.payload <> '{}'::jsonb
+         and (e.payload::text ~ $5 or exists (
+           select 1 from call c where c.workspace_id = $1 and c.environment = $2
+             and c.id = e.payload ->> 'callId' and '${ERASED}' in (c."from", c."to")))`,
+      [...tenantOf(tenant), after, last, pattern],
+    )
+    after = last
+  }
 }
 
 /** Consent ends and loses its peer; of an opt-out a keyed hash is left, which still blocks; kept answers go. */

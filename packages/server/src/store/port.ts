@@ -124,6 +124,7 @@ export interface ErasedCounts {
   /** Other people's calls that named the number, such as one that was transferred to it. */
   mentions: number
   deliveries: number
+  feedEvents: number
   auditEntries: number
 }
 

@@ -32,6 +32,14 @@ async function fill({ store }: TestStore): Promise<void> {
   await tables.keys.insert(keyRow({ id: 'key_0', mintedByTokenId: 'key_a', spendLimitCents: 50 }))
   await tables.webhooks.insert(webhookRow({ description: 'Ünïcode "quoted"\n\\ and a line' }))
   await tables.outbox.insert(deliveryRow())
+  const told = {
+    tenant: TENANT,
+    eventType: 'call.completed',
+    payload: { callId: 'call_a' },
+    at: NOW,
+  }
+  await tables.outbox.emit({ ...told, nextId: () => 'dlv_told' })
+  await tables.feed.read(TENANT, 0, 10)
   await tables.consent.grant(consentRow())
   await tables.consent.optOut(TENANT, '+15555550123', 'sms', NOW, 'said so')
   for (const id of ['call_a', 'call_b']) {
