@@ -264,7 +264,10 @@ class SipNode implements NetworkNode {
   }
 
   #forget(callId: string): () => void {
-    return () => void this.#legs.delete(callId)
+    return () => {
+      this.#legs.delete(callId)
+      this.#signalling.ended(callId)
+    }
   }
 
   #refuseDial(callId: string): void {

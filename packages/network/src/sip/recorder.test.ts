@@ -2,7 +2,7 @@
 import { SimClock } from '@saperly/kernel'
 import { expect, it } from 'vitest'
 import { udpHop } from './hop.ts'
-import { MAX_DIALOG_BYTES, MAX_MESSAGES, SignallingRecorder } from './recorder.ts'
+import { MAX_DIALOG_BYTES, MAX_ENDED, MAX_MESSAGES, SignallingRecorder } from './recorder.ts'
 import { SimNetwork } from './sim-network.ts'
 
 const OURS = { address: '192.0.2.1', port: 5060 }
@@ -61,6 +61,18 @@ it('keeps so many messages and bytes of a dialog, and its first ones', async () 
   const bytes = recorder.trace('large').reduce((sum, { text }) => sum + text.length, 0)
   expect(bytes).toBeLessThanOrEqual(MAX_DIALOG_BYTES)
   expect(bytes).toBeGreaterThan(60_000)
+})
+
+it('forgets a call that is over when many others have ended after it', async () => {
+  const { recorder, send } = setUp()
+  for (let i = 0; i <= MAX_ENDED; i++) {
+    recorder.follow(`call_${i}`, `${i}@x`)
+    await send(message(`${i}@x`))
+    recorder.ended(`call_${i}`)
+  }
+  expect(recorder.trace('call_0')).toEqual([])
+  expect(recorder.trace('call_1')).toHaveLength(2)
+  expect(recorder.trace(`call_${MAX_ENDED}`)).toHaveLength(2)
 })
 
 it('forgets the oldest dialogs when all of them are too much', async () => {

@@ -13,6 +13,8 @@ const MAX_BYTES = 64 * 1024 * 1024
 const MAX_DIALOGS = 20_000
 /** Calls whose dialogs are known; the oldest is forgotten. */
 const MAX_CALLS = 10_000
+/** Ended calls that are still known: whoever keeps a call's signalling for good asks for it right after the end. */
+export const MAX_ENDED = 500
 /** Dialogs of one call: its trunks one after the other, a transfer's target. */
 const MAX_CALL_DIALOGS = 16
 
@@ -37,6 +39,8 @@ export class SignallingRecorder {
   /** By SIP Call-ID, oldest first. Strangers' are among them until they are forgotten. */
   readonly #dialogs = new Map<string, Dialog>()
   readonly #calls = new Map<string, Set<string>>()
+  /** Oldest first. */
+  readonly #ended = new Set<string>()
   #bytes = 0
 
   constructor(clock: Clock) {
@@ -71,6 +75,15 @@ export class SignallingRecorder {
     if (this.#calls.size > MAX_CALLS) forgetOldest(this.#calls)
   }
 
+  /** The call is over; it is forgotten when {@link MAX_ENDED} others have ended after it. */
+  ended(callId: string): void {
+    this.#ended.add(callId)
+    if (this.#ended.size <= MAX_ENDED) return
+    const [oldest] = this.#ended
+    this.#ended.delete(oldest!)
+    this.#forget(oldest!)
+  }
+
   /** What crossed the wire for a call, in order, with its secrets masked; empty when nothing is known of it. */
   trace(callId: string): readonly TracedMessage[] {
     const dialogs = [...(this.#calls.get(callId) ?? [])]
@@ -78,6 +91,14 @@ export class SignallingRecorder {
       .flatMap((sipCallId) => this.#dialogs.get(sipCallId)?.messages ?? [])
       .toSorted((a, b) => a.at - b.at)
       .map(({ data, ...about }) => ({ ...about, text: withoutSecrets(data.toString('latin1')) }))
+  }
+
+  #forget(callId: string): void {
+    for (const sipCallId of this.#calls.get(callId) ?? []) {
+      this.#bytes -= this.#dialogs.get(sipCallId)?.bytes ?? 0
+      this.#dialogs.delete(sipCallId)
+    }
+    this.#calls.delete(callId)
   }
 
   #keep(direction: Kept['direction'], data: Buffer, hop: Hop, ours: string): void {
