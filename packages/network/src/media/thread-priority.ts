@@ -5,11 +5,12 @@ import { constants, setPriority } from 'node:os'
 
 /** A nice value, as of setpriority(2). */
 export const MEDIA_PRIORITY = constants.priority.PRIORITY_HIGH
-const DENIED = new Set(['EACCES', 'EPERM'])
+/** Not allowed; or no /proc, or a sandboxed kernel that knows no threads by number. */
+const UNABLE = new Set(['EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'ENOSYS'])
 
 /**
- * Puts the calling thread at `MEDIA_PRIORITY`. False where the system doesn't let us (without CAP_SYS_NICE), or has no
- * priority for a thread of its own (all but Linux).
+ * Puts the calling thread at `MEDIA_PRIORITY`. False where the system doesn't let us (without CAP_SYS_NICE, or /proc), or
+ * has no priority for a thread of its own (all but Linux).
  */
 export function raiseThread(): boolean {
   if (process.platform !== 'linux') return false
@@ -17,8 +18,8 @@ export function raiseThread(): boolean {
     setPriority(threadId(), MEDIA_PRIORITY)
     return true
   } catch (error) {
-    const { info } = error as { info?: { code?: string } }
-    if (info?.code && DENIED.has(info.code)) return false
+    const { code, info } = error as { code?: string; info?: { code?: string } }
+    if (UNABLE.has(info?.code ?? code ?? '')) return false
     throw error
   }
 }
