@@ -252,6 +252,7 @@ describe('a network that is full', () => {
       loopUse: 0.75,
       slipP50Ms: 1,
       slipP99Ms: 12,
+      lateShare: 0.01,
       packetsSent: 1,
       packetsReceived: 2,
       packetsLost: 3,
@@ -267,6 +268,7 @@ describe('a network that is full', () => {
     expect(metrics).toContain('saperly_media_overloaded 1\n')
     expect(metrics).toContain('saperly_media_loop_use_ratio{worker="0"} 0.75\n')
     expect(metrics).toContain('saperly_media_pacing_slip_p99_seconds{worker="0"} 0.012\n')
+    expect(metrics).toContain('saperly_media_pacing_late_ratio{worker="0"} 0.01\n')
     network.load = { workers: [worker], overloaded: false }
     const placed = await api.post('/calls', request)
     expect(placed.status).toBe(201)

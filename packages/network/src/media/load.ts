@@ -10,6 +10,8 @@ export interface WorkerLoad {
   /** Lateness of turns, milliseconds. */
   slipP50Ms: number
   slipP99Ms: number
+  /** Share of the turns that came too late for the far end's jitter buffer, 0–1. */
+  lateShare: number
   packetsSent: number
   packetsReceived: number
   packetsLost: number
@@ -54,5 +56,6 @@ export function workerLoad(
   slip: SlipWindow,
   totals: Totals,
 ): WorkerLoad {
-  return { legs, loopUse, slipP50Ms: slip.p50Ms, slipP99Ms: slip.p99Ms, ...totals }
+  const { p50Ms: slipP50Ms, p99Ms: slipP99Ms, lateShare } = slip
+  return { legs, loopUse, slipP50Ms, slipP99Ms, lateShare, ...totals }
 }

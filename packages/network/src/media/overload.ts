@@ -1,12 +1,15 @@
 // Whether a media worker has as many legs as it can carry. It says so a while before anybody would hear it.
 import type { WorkerLoad } from './load.ts'
 
-/** Above this use of its event loop, or with turns this late, a worker is strained; below the second pair it is not. */
+/** Above this use of its event loop a worker is strained; below the second it is not. */
 export const MAX_LOOP_USE = 0.7
 const CALM_LOOP_USE = 0.6
-/** A jitter buffer has 20 ms to spare; a turn later than that is a packet lost at the far end. */
-export const MAX_SLIP_P99_MS = 15
-const CALM_SLIP_P99_MS = 8
+/**
+ * The same for the share of turns that come too late to be heard. A percentile would not do: one pause of 20 ms in each
+ * second, as any busy machine has, delays two turns in a hundred, and nobody hears it.
+ */
+export const MAX_LATE_SHARE = 0.05
+const CALM_LATE_SHARE = 0.03
 /** Looks in a row that it takes to be believed, either way: a single pause of the machine is no load. */
 export const STRAINED_LOOKS = 3
 const CALM_LOOKS = 5
@@ -32,11 +35,11 @@ export class OverloadWatch {
   }
 }
 
-function isStrained({ legs, loopUse, slipP99Ms }: WorkerLoad): boolean {
-  return legs >= MIN_STRAINED_LEGS && (loopUse > MAX_LOOP_USE || slipP99Ms > MAX_SLIP_P99_MS)
+function isStrained({ legs, loopUse, lateShare }: WorkerLoad): boolean {
+  return legs >= MIN_STRAINED_LEGS && (loopUse > MAX_LOOP_USE || lateShare > MAX_LATE_SHARE)
 }
 
-function isCalm({ legs, loopUse, slipP99Ms }: WorkerLoad): boolean {
+function isCalm({ legs, loopUse, lateShare }: WorkerLoad): boolean {
   if (legs < MIN_STRAINED_LEGS) return true
-  return loopUse < CALM_LOOP_USE && slipP99Ms < CALM_SLIP_P99_MS
+  return loopUse < CALM_LOOP_USE && lateShare < CALM_LATE_SHARE
 }

@@ -31,7 +31,7 @@ const media = `
   import { parentPort, threadId, workerData } from 'node:worker_threads'
   let speech = 0
   const tell = (event) => parentPort.postMessage({ type: 'event', event })
-  const load = { legs: 700, loopUse: 0.9, slipP50Ms: 1, slipP99Ms: 2 }
+  const load = { legs: 700, loopUse: 0.9, slipP50Ms: 1, slipP99Ms: 2, lateShare: 0 }
   const strain = () => { for (let i = 0; i < 3; i++) parentPort.postMessage({ type: 'load', load }) }
   parentPort.on('message', (message) => {
     if (message.type === 'speech') speech++

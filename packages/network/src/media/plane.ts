@@ -194,9 +194,9 @@ class ThreadedPlane implements MediaPlane {
     worker.load = load
     worker.overload.look(load)
     if (worker.overload.overloaded === before) return
-    const { legs, loopUse, slipP99Ms } = load
+    const { legs, loopUse, slipP99Ms, lateShare } = load
     const event = before ? 'media.relieved' : 'media.overloaded'
-    this.#deps.log.warn(event, { legs, loopUse, slipP99Ms })
+    this.#deps.log.warn(event, { legs, loopUse, slipP99Ms, lateShare })
   }
 
   #forget(legId: string, leg: Leg): void {

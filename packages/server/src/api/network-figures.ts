@@ -12,6 +12,7 @@ export function networkFigures({ workers, overloaded }: PlaneLoad): Record<strin
     set('loop_use_ratio', worker.loopUse)
     set('pacing_slip_p50_seconds', worker.slipP50Ms / 1000)
     set('pacing_slip_p99_seconds', worker.slipP99Ms / 1000)
+    set('pacing_late_ratio', worker.lateShare)
     set('packets_sent_total', worker.packetsSent)
     set('packets_received_total', worker.packetsReceived)
     set('packets_lost_total', worker.packetsLost)

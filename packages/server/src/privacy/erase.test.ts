@@ -55,8 +55,8 @@ describe.each(serversUnderTest)('erasing a person on $name', ({ binDir }) => {
     await writeFile(recordingPath, 'RIFF')
     const call = callRow({
       id,
-      instructions: 'Ask for Ada.',
-      metadata: { name: 'Ada' },
+      instructions: 'Ask for Adelheid.',
+      metadata: { name: 'Adelheid' },
       hasTranscript: true,
       recordingPath,
       ...patch,
@@ -73,15 +73,20 @@ describe.each(serversUnderTest)('erasing a person on $name', ({ binDir }) => {
     await tables.ledger.settle(id, 3, NOW)
     await event(id, 'initiated', { direction: 'outbound', from, to, connectionId: 'conn_a' })
     const times = { startedAt: '2026-01-15T12:00:00.000Z', endedAt: null }
-    await event(id, 'turn', { text: 'I am Ada', confidence: 1, ...times })
-    await event(id, 'speak', { text: 'Hello Ada', heardText: 'Hello', interrupted: true, ...times })
+    await event(id, 'turn', { text: 'I am Adelheid', confidence: 1, ...times })
+    await event(id, 'speak', {
+      text: 'Hello Adelheid',
+      heardText: 'Hello',
+      interrupted: true,
+      ...times,
+    })
     await event(id, 'interrupted', { heard: 'Hello', heardMs: 200, basis: 'exact' })
-    await event(id, 'dtmf', { digits: '4321', direction: 'received' })
+    await event(id, 'dtmf', { digits: '40417393#', direction: 'received' })
     await tables.transcripts.append({
       callId: id,
       position: 0,
       role: 'caller',
-      text: 'I am Ada',
+      text: 'I am Adelheid',
       heardText: null,
       startedAt: NOW,
       endedAt: NOW,
@@ -115,7 +120,7 @@ describe.each(serversUnderTest)('erasing a person on $name', ({ binDir }) => {
       numberId: 'num_a',
       peerNumber,
       consentType: 'explicit_outbound',
-      source: 'Ada signed the form',
+      source: 'Adelheid signed the form',
       afterOptOut: false,
       impliedMs: 1000,
       actor: 'key:key_a',
@@ -150,7 +155,7 @@ describe.each(serversUnderTest)('erasing a person on $name', ({ binDir }) => {
       tenant: TENANT,
       peerNumber: PERSON,
       source: 'api',
-      reason: 'Ada wrote a letter',
+      reason: 'Adelheid wrote a letter',
       actor: 'platform',
       at: NOW,
     })
@@ -175,7 +180,7 @@ describe.each(serversUnderTest)('erasing a person on $name', ({ binDir }) => {
     })
     expect(await rowsWith(ofPerson)).toEqual([])
     // What was said and written is left only where the other person's call has it.
-    const words = await rowsWith('Ada|4321')
+    const words = await rowsWith('Adelheid|40417393#')
     expect(words.filter((row) => !row.includes('call_c'))).toEqual([])
     expect(words.length).toBeGreaterThan(4)
     expect([existsSync(recording), existsSync(join(folder, 'call_c.wav'))]).toEqual([false, true])
