@@ -54,6 +54,19 @@ describe('resample', () => {
     expect(purityDb(up, 3400, 16_000)).toBeGreaterThan(75)
   })
 
+  it.each([
+    [24_000, 8000],
+    [16_000, 8000],
+    [8000, 16_000],
+  ])('says by how much it lags from %i Hz to %i Hz', (from, to) => {
+    const click = new Int16Array(800)
+    click[400] = 20_000
+    const resampler = new Resampler(from, to)
+    const out = resampler.process(click)
+    const peak = out.reduce((at, x, i) => (Math.abs(x) > Math.abs(out[at]!) ? i : at), 0)
+    expect(Math.abs(peak - (400 * to) / from - resampler.delaySamples)).toBeLessThanOrEqual(1)
+  })
+
   it('takes its own delay out of a whole recording', () => {
     const click = new Int16Array(1600)
     click[800] = 20_000
@@ -63,12 +76,16 @@ describe('resample', () => {
     expect(Math.abs(peak - 400)).toBeLessThanOrEqual(1)
   })
 
-  it('gives the same samples however the stream is cut', () => {
-    const input = sine(700, 24_000, 2400)
-    const whole = new Resampler(24_000, 16_000).process(input)
+  it.each([
+    [24_000, 16_000],
+    [16_000, 8000],
+    [8000, 16_000],
+  ])('gives the same samples from %i Hz to %i Hz however the stream is cut', (from, to) => {
+    const input = sine(700, from, 2400)
+    const whole = new Resampler(from, to).process(input)
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 600 }), { maxLength: 20 }), (cuts) => {
-        const resampler = new Resampler(24_000, 16_000)
+        const resampler = new Resampler(from, to)
         const parts: number[] = []
         let at = 0
         for (const length of [...cuts, input.length]) {

@@ -1,26 +1,15 @@
 // Sample rate conversion by a polyphase FIR: a Kaiser-windowed sinc, evaluated only where an output sample falls.
 import { assert } from '@saperly/kernel'
+import { Doubler, Halver } from './half-band.ts'
+import { kaiserWindow } from './kaiser.ts'
 
 /** Taps of the prototype per sample of the slower rate: 6 ms of support at 8 kHz, so 3 ms of delay. */
 const TAPS_PER_SAMPLE = 48
-/** Kaiser's beta: side lobes below -80 dB. */
-const KAISER_BETA = 8
 /** Middle of the transition, as a share of the slower rate: 3.92 kHz at 8 kHz. */
 const CUTOFF = 0.49
 const MAX_RATE = 192_000
 /** Products that are summed apart from each other: in one sum each addition would wait for the one before it. */
 const SUMS = 4
-
-/** Modified Bessel function of the first kind, order zero (power series). */
-function bessel0(x: number): number {
-  let term = 1
-  let sum = 1
-  for (let k = 1; term > sum * 1e-12; k++) {
-    term *= (x / (2 * k)) ** 2
-    sum += term
-  }
-  return sum
-}
 
 function greatestDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestDivisor(b, a % b)
@@ -32,13 +21,43 @@ function prototype(length: number, cutoff: number, gain: number): Float64Array {
   return Float64Array.from({ length }, (_, i) => {
     const x = i - middle
     const sinc = x === 0 ? 2 * cutoff : Math.sin(2 * Math.PI * cutoff * x) / (Math.PI * x)
-    const window = bessel0(KAISER_BETA * Math.sqrt(1 - (x / middle) ** 2)) / bessel0(KAISER_BETA)
-    return gain * sinc * window
+    return gain * sinc * kaiserWindow(x / middle)
   })
 }
 
+/** One stream on its way from one rate to another. Any chunking gives the same samples. */
+interface Way {
+  /** Output samples by which the result lags behind the input. */
+  readonly delaySamples: number
+  /** The next samples of the stream, converted; clipped to 16 bits. */
+  process(input: Int16Array): Int16Array
+}
+
 /** Converts one stream; keeps its history between calls, so any chunking gives the same samples. */
-export class Resampler {
+export class Resampler implements Way {
+  readonly #way: Way
+
+  /** Rates in Hz, up to 192,000. */
+  constructor(fromHz: number, toHz: number) {
+    for (const hz of [fromHz, toHz]) {
+      assert(Number.isSafeInteger(hz) && hz > 0 && hz <= MAX_RATE, `bad sample rate ${hz}`)
+    }
+    if (toHz === 2 * fromHz) this.#way = new Doubler()
+    else if (fromHz === 2 * toHz) this.#way = new Halver()
+    else this.#way = new Polyphase(fromHz, toHz)
+  }
+
+  get delaySamples(): number {
+    return this.#way.delaySamples
+  }
+
+  process(input: Int16Array): Int16Array {
+    return this.#way.process(input)
+  }
+}
+
+/** Any ratio of rates. */
+class Polyphase implements Way {
   readonly #up: number
   readonly #down: number
   /** Taps of each of the `up` phases, oldest sample first. */
@@ -47,13 +66,9 @@ export class Resampler {
   #history: Float64Array
   /** Position of the next output in units of 1 / (input rate x up), from the first sample not yet consumed. */
   #position = 0
-  /** Output samples by which the result lags behind the input. */
   readonly delaySamples: number
 
   constructor(fromHz: number, toHz: number) {
-    for (const hz of [fromHz, toHz]) {
-      assert(Number.isSafeInteger(hz) && hz > 0 && hz <= MAX_RATE, `bad sample rate ${hz}`)
-    }
     const divisor = greatestDivisor(fromHz, toHz)
     this.#up = toHz / divisor
     this.#down = fromHz / divisor
@@ -71,7 +86,6 @@ export class Resampler {
     this.delaySamples = Math.round((length - 1) / 2 / this.#down)
   }
 
-  /** The next samples of the stream, converted; clipped to 16 bits. */
   process(input: Int16Array): Int16Array {
     const kept = this.#history.length
     const line = new Float64Array(kept + input.length)
