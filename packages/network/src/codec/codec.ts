@@ -43,7 +43,7 @@ function sampled(rtpmap: string, payloadType: number, remembers: boolean): Codec
 
 /** Samples in, one packet's payload out. Has a state of its own: one for each stream. */
 export interface Encoder {
-  /** `pcm` is as long as one of the codec's packet times. */
+  /** `pcm` is as long as one of the codec's packet times. What comes back may hold only until the next call. */
   encode(pcm: Int16Array): Uint8Array
   close(): void
 }
@@ -61,13 +61,24 @@ export interface Decoder {
 export function createEncoder(codec: Codec, complexity: number = OPUS_COMPLEXITY): Encoder {
   if (codec === 'opus') return new OpusEncoder(complexity)
   if (codec === 'G722') return new G722Encoder()
-  return { encode: (pcm) => encodeG711(codec, pcm), close: () => {} }
+  return lawEncoder(codec)
 }
 
 export function createDecoder(codec: Codec): Decoder {
   if (codec === 'opus') return new OpusDecoder()
   if (codec === 'G722') return new G722Decoder()
   return lawDecoder(codec)
+}
+
+function lawEncoder(law: Law): Encoder {
+  let payload: Uint8Array = new Uint8Array(0)
+  return {
+    encode: (pcm) => {
+      if (payload.length !== pcm.length) payload = new Uint8Array(pcm.length)
+      return encodeG711(law, pcm, payload)
+    },
+    close: () => {},
+  }
 }
 
 function lawDecoder(law: Law): Decoder {

@@ -27,10 +27,13 @@ export function decodeG711(law: Law, payload: Uint8Array): Int16Array {
   return pcm
 }
 
-/** One byte per sample of `pcm`. */
-export function encodeG711(law: Law, pcm: Int16Array): Uint8Array {
+/** One byte per sample of `pcm`, in `payload` where that is given. */
+export function encodeG711(
+  law: Law,
+  pcm: Int16Array,
+  payload: Uint8Array = Buffer.allocUnsafe(pcm.length),
+): Uint8Array {
   const { encode } = TABLES[law]
-  const payload = Buffer.allocUnsafe(pcm.length)
   for (let i = 0; i < pcm.length; i++) payload[i] = encode[pcm[i]! & 0xffff]!
   return payload
 }

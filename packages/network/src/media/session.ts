@@ -66,6 +66,9 @@ export class MediaSession implements Bridgeable {
   /** Connected before the answer: what comes in is taken off the wire and not listened to. */
   #early = false
   #closed = false
+  /** What is to be sent in this turn. */
+  readonly #next = (): Int16Array | null =>
+    this.#early ? null : this.#talk.play(this.#deps.clock.now())
 
   private constructor(
     options: SessionOptions,
@@ -206,9 +209,7 @@ export class MediaSession implements Bridgeable {
   #turn(skipped: number): boolean {
     if (skipped > 0) this.#makeUpFor(skipped)
     const left = this.#hear()
-    const right = this.#stream.turn(() =>
-      this.#early ? null : this.#talk.play(this.#deps.clock.now()),
-    )
+    const right = this.#stream.turn(this.#next)
     this.#recorder?.write(left, right)
     this.#watchSilence()
     this.#watchQuality()
@@ -223,12 +224,12 @@ export class MediaSession implements Bridgeable {
     }
   }
 
-  /** Gives the talking part what it is to hear; the frame to record. */
-  #hear(): Int16Array {
+  /** Gives the talking part what it is to hear; the frame to record, if there is a recording. */
+  #hear(): Int16Array | null {
     if (!this.#stream.receives) {
       return this.#early ? silentFrame() : this.#listenTo(silentFrame(), 0)
     }
-    const { recorded, heard } = this.#stream.hear()
+    const { recorded, heard } = this.#stream.hear(this.#recorder !== null)
     if (this.#early) return recorded
     for (const { frame, heldMs } of heard) {
       const digit = this.#keysInSound?.hear(frame) ?? null

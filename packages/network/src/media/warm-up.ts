@@ -34,7 +34,14 @@ function run(
   clock: Clock,
   random: Random,
 ): void {
-  const sender = new RtpSender(clock, random)
+  let nowMs = 0
+  const sender = new RtpSender({ clock, random }, (sent) => {
+    const opened = protection.openPacket(protection.sealPacket(sent))
+    const packet = opened && parseRtp(opened)
+    if (!packet) return
+    reception.count(packet, nowMs)
+    jitter.push(intake.inSamples(packet, codec), intake.sound(codec, packet.payload), nowMs)
+  })
   const intake = new Intake()
   const jitter = new JitterBuffer()
   const reception = new Reception()
@@ -47,15 +54,8 @@ function run(
     ptimeMs: FRAME_MS,
   }
   for (let frame = 0; frame < FRAMES / (2 * CODECS.length); frame++) {
-    const nowMs = frame * FRAME_MS
-    for (const sent of sender.audio(format, pcm)) {
-      const opened = protection.openPacket(protection.sealPacket(sent))
-      const packet = opened && parseRtp(opened)
-      if (!packet) continue
-      reception.count(packet, nowMs)
-      const sound = intake.sound(codec, packet.payload)
-      jitter.push(intake.inSamples(packet, codec), sound, nowMs)
-    }
+    nowMs = frame * FRAME_MS
+    sender.audio(format, pcm)
     jitter.take(nowMs)
   }
 }

@@ -29,10 +29,3 @@ export function silentFrame(): Int16Array {
   used += FRAME_SAMPLES
   return frame
 }
-
-/** A copy of a frame, in memory as {@link silentFrame} gives it. */
-export function copyFrame(frame: Int16Array): Int16Array {
-  const copy = silentFrame()
-  copy.set(frame)
-  return copy
-}

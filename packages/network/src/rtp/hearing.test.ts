@@ -32,7 +32,7 @@ function run(delays: readonly number[], pauseAt = Infinity): HeardTurn[] {
       const packet = { ssrc: 1, sequence: i, timestamp: frame * FRAME_SAMPLES }
       buffer.push(packet, soundOf(i), atMs)
     }
-    turns.push(hearing.turn(nowMs))
+    turns.push(hearing.turn(nowMs, true))
   }
   return turns
 }
@@ -55,7 +55,7 @@ const all = (count: number): string => Array.from({ length: count }, (_, i) => i
 function recorded(turns: readonly HeardTurn[]): string {
   return (
     turns
-      .map(({ recorded: frame }) => frame)
+      .map(({ recorded: frame }) => frame!)
       // What is made up fades, so that its level is nowhere the same for long.
       .filter((frame) => frame[120] === frame[FRAME_SAMPLES - 1] && frame[120] !== 0)
       .map(packetOf)

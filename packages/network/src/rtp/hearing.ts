@@ -18,8 +18,8 @@ export interface Heard {
 }
 
 export interface HeardTurn {
-  /** The one frame of this turn for the recording. */
-  recorded: Int16Array
+  /** The one frame of this turn for the recording; null when there is none. */
+  recorded: Int16Array | null
   heard: readonly Heard[]
 }
 
@@ -37,33 +37,33 @@ export class Hearing {
     this.#jitter = jitter
   }
 
-  turn(nowMs: number): HeardTurn {
+  /** `recording`: somebody keeps a recording. */
+  turn(nowMs: number, recording: boolean): HeardTurn {
     const taken = this.#jitter.take(nowMs)
+    const heard: Heard[] = []
+    const give = (one: Taken): void => {
+      if (recording && one.kind !== 'silence') this.#unrecorded.push(one)
+      heard.push({ kind: one.kind, heldMs: one.heldMs, frame: this.#forEars.render(one) })
+    }
     if (taken.kind === 'paused' && this.#owed < MAX_OWED) {
       this.#owed++
-      return { recorded: this.#record([]), heard: [] }
+    } else {
+      give(taken)
+      // The peer fell silent: what was waited for was silence too.
+      for (; taken.kind === 'silence' && this.#owed > 0; this.#owed--) give(taken)
+      while (this.#jitter.hasSurplus(this.#owed > 0)) {
+        give(this.#jitter.take(nowMs))
+        this.#owed = Math.max(0, this.#owed - 1)
+      }
     }
-    const heard = [taken]
-    // The peer fell silent: what was waited for was silence too.
-    for (; taken.kind === 'silence' && this.#owed > 0; this.#owed--) heard.push(taken)
-    while (this.#jitter.hasSurplus(this.#owed > 0)) {
-      heard.push(this.#jitter.take(nowMs))
-      this.#owed = Math.max(0, this.#owed - 1)
-    }
-    return { recorded: this.#record(heard), heard: heard.map((one) => this.#hear(one)) }
-  }
-
-  #hear(taken: Taken): Heard {
-    const { kind, heldMs } = taken
-    return { kind, heldMs, frame: this.#forEars.render(taken) }
+    return { recorded: recording ? this.#record() : null, heard }
   }
 
   /** The next frame of the recording. */
-  #record(heard: readonly Taken[]): Int16Array {
-    this.#unrecorded.push(...heard.filter(({ kind }) => kind !== 'silence'))
-    const surplus = this.#unrecorded.length - MAX_OWED - 1
-    if (surplus > 0) {
-      this.#unrecorded.splice(0, surplus)
+  #record(): Int16Array {
+    const surplus = this.#unrecorded.length - MAX_OWED
+    if (surplus > 1) {
+      this.#unrecorded.splice(0, surplus - 1)
       this.#leftOut = true
     }
     const piece = this.#unrecorded.shift() ?? NOTHING

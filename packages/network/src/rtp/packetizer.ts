@@ -5,11 +5,8 @@ import { FRAME_SAMPLES, SAMPLES_PER_MS } from './frame.ts'
 /** More never waits for its packet: the longest packet, and the frame that completes it. */
 const MAX_WAITING = 60 * SAMPLES_PER_MS + FRAME_SAMPLES
 
-/** One packet's payload, and how many samples before the present frame it begins. */
-export interface Cut {
-  payload: Uint8Array
-  samplesBefore: number
-}
+/** Takes one packet's payload, which holds until the next one, and how many samples before the present frame it begins. */
+export type OnCut = (payload: Uint8Array, samplesBefore: number) => void
 
 export class Packetizer {
   readonly #waiting = new Int16Array(MAX_WAITING)
@@ -22,36 +19,31 @@ export class Packetizer {
     this.#opusComplexity = opusComplexity
   }
 
-  /** The packets that `frame` (20 ms) completes: none, one or two. */
-  add(codec: Codec, ptimeMs: number, frame: Int16Array): Cut[] {
+  /** Cuts the packets that `frame` (20 ms) completes: none, one or two. */
+  add(codec: Codec, ptimeMs: number, frame: Int16Array, onCut: OnCut): void {
     const encoder = this.#encoderFor(codec)
     const wanted = ptimeMs * SAMPLES_PER_MS
     if (this.#samples === 0 && wanted === FRAME_SAMPLES) {
-      return [{ payload: encoder.encode(frame), samplesBefore: 0 }]
+      return onCut(encoder.encode(frame), 0)
     }
     const before = this.#samples
     this.#waiting.set(frame, before)
     this.#samples += FRAME_SAMPLES
-    const cuts: Cut[] = []
     let from = 0
     for (; this.#samples - from >= wanted; from += wanted) {
-      const pcm = this.#waiting.slice(from, from + wanted)
-      cuts.push({ payload: encoder.encode(pcm), samplesBefore: before - from })
+      onCut(encoder.encode(this.#waiting.slice(from, from + wanted)), before - from)
     }
     this.#keepFrom(from)
-    return cuts
   }
 
-  /** What waits, as a shorter packet; null when nothing does. For a digit that begins between two packets. */
-  flush(): Cut | null {
+  /** Cuts what waits as a shorter packet, if there is anything. For a digit that begins between two packets. */
+  flush(onCut: OnCut): void {
     const { packetTimesMs } = CODECS[this.#codec ?? 'PCMU']
     const samples = this.#samples
     const fits = packetTimesMs.some((ms) => ms * SAMPLES_PER_MS === samples)
     const pcm = this.#waiting.slice(0, samples)
     this.drop()
-    return this.#encoder && fits
-      ? { payload: this.#encoder.encode(pcm), samplesBefore: samples }
-      : null
+    if (this.#encoder && fits) onCut(this.#encoder.encode(pcm), samples)
   }
 
   /** Forgets what waits: time has gone by without sound. */

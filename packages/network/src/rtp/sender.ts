@@ -4,7 +4,7 @@ import { CODECS, type Codec } from '../codec/codec.ts'
 import { keypadTone } from '../codec/keypad.ts'
 import { writeEvent, type ToneStep } from './dtmf.ts'
 import { FRAME_SAMPLES, SAMPLE_RATE, silentFrame } from './frame.ts'
-import { Packetizer } from './packetizer.ts'
+import { Packetizer, type OnCut } from './packetizer.ts'
 import { writeRtp } from './packet.ts'
 import { ntpTime, type SenderInfo } from './rtcp.ts'
 
@@ -25,6 +25,12 @@ const MAX_FIRST_SEQUENCE = 0x7fff
 /** Digital silence; not to be written to. */
 const SILENCE = silentFrame()
 
+export interface SenderDeps {
+  clock: Clock
+  random: Random
+  opusComplexity?: number | undefined
+}
+
 export class RtpSender {
   readonly ssrc: number
   readonly #clock: Clock
@@ -38,9 +44,16 @@ export class RtpSender {
   #marker = true
   #packets = 0
   #octets = 0
+  /** Payload type of the sound that is being cut. */
+  #audioType = 0
+  readonly #send: (packet: Uint8Array) => void
+  readonly #onCut: OnCut = (payload, samplesBefore) =>
+    this.#send(this.#packet(this.#audioType, this.#before(samplesBefore), payload))
 
-  constructor(clock: Clock, random: Random, opusComplexity?: number) {
+  /** `send` is given each packet, in a buffer of its own. */
+  constructor({ clock, random, opusComplexity }: SenderDeps, send: (packet: Uint8Array) => void) {
     this.#clock = clock
+    this.#send = send
     this.#packetizer = new Packetizer(opusComplexity)
     this.ssrc = random.int(1, 0xffffffff)
     this.#sequence = random.int(0, MAX_FIRST_SEQUENCE)
@@ -51,43 +64,35 @@ export class RtpSender {
     return this.#packets
   }
 
-  /** What is to be sent for the next 20 ms: `pcm` (160 samples), or null for silence. Nothing while a longer packet fills. */
-  audio(format: SendFormat, pcm: Int16Array | null): Uint8Array[] {
-    const { codec, payloadType, ptimeMs } = format
+  /** Sends the next 20 ms: `pcm` (160 samples), or null for silence. Nothing while a longer packet fills. */
+  audio(format: SendFormat, pcm: Int16Array | null): void {
+    const { codec, ptimeMs } = format
     this.#ticksPerSample = CODECS[codec].ticksPerSample
-    const cuts = this.#packetizer.add(codec, ptimeMs, pcm ?? SILENCE)
-    const packets = cuts.map(({ payload, samplesBefore }) =>
-      this.#packet(payloadType, this.#before(samplesBefore), payload),
-    )
+    this.#audioType = format.payloadType
+    this.#packetizer.add(codec, ptimeMs, pcm ?? SILENCE, this.#onCut)
     this.#advance(1)
-    return packets
   }
 
-  /** What is to be sent for the next 20 ms while digits are being sent. */
-  tone(format: SendFormat, step: ToneStep): Uint8Array[] {
+  /** Sends the next 20 ms of digits. */
+  tone(format: SendFormat, step: ToneStep): void {
     if (step.kind === 'pause') return this.audio(format, null)
     if (format.dtmfPayloadType === null) {
       const offset = step.durationSamples - FRAME_SAMPLES
       const pcm = step.end ? null : keypadTone(step.event, offset, FRAME_SAMPLES)
       return this.audio(format, pcm)
     }
-    const packets = step.first ? this.#beginEvent(format) : []
+    if (step.first) this.#beginEvent()
     const durationSamples = (step.durationSamples * format.dtmfClockRate) / SAMPLE_RATE
     const payload = writeEvent({ ...step, durationSamples })
-    packets.push(this.#packet(format.dtmfPayloadType, this.#eventTimestamp, payload))
+    this.#send(this.#packet(format.dtmfPayloadType, this.#eventTimestamp, payload))
     this.#advance(1)
-    return packets
   }
 
   /** Sound that waits for its packet goes out before the event. */
-  #beginEvent(format: SendFormat): Uint8Array[] {
-    const cut = this.#packetizer.flush()
-    const packets = cut
-      ? [this.#packet(format.payloadType, this.#before(cut.samplesBefore), cut.payload)]
-      : []
+  #beginEvent(): void {
+    this.#packetizer.flush(this.#onCut)
     this.#eventTimestamp = this.#timestamp
     this.#marker = true
-    return packets
   }
 
   /** Lets 20 ms pass: what comes next is late, and so is what still waits for its packet. */

@@ -52,7 +52,7 @@ async function setUp(agreement: StreamAgreement) {
   stream.agree(agreement)
   const heard: Int16Array[] = []
   const turn = async (pcm: Int16Array | null): Promise<void> => {
-    heard.push(stream.hear().recorded)
+    heard.push(stream.hear(true).recorded!)
     stream.turn(() => pcm)
     await clock.advance(20)
   }

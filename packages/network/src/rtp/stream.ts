@@ -68,7 +68,7 @@ export class RtpStream {
   private constructor(deps: StreamDeps) {
     this.#clock = deps.clock
     this.#onDigit = deps.onDigit
-    this.#sender = new RtpSender(deps.clock, deps.random, deps.opusComplexity)
+    this.#sender = new RtpSender(deps, (packet) => this.#send(packet))
     this.#cname = randomHex(deps.random, 8)
   }
 
@@ -133,9 +133,9 @@ export class RtpStream {
     this.#agreement = agreement
   }
 
-  /** What was received, for this turn. */
-  hear(): HeardTurn {
-    return this.#hearing.turn(this.#clock.monotonicMs())
+  /** What was received, for this turn. `recorded`: somebody keeps a recording of it. */
+  hear(recorded: boolean): HeardTurn {
+    return this.#hearing.turn(this.#clock.monotonicMs(), recorded)
   }
 
   /** Queues digits; false when they can't be sent as they are (see {@link ToneSender.send}). */
@@ -163,8 +163,8 @@ export class RtpStream {
       this.#sender.wait()
       return null
     }
-    const packets = step ? this.#sender.tone(agreement, step) : this.#sender.audio(agreement, pcm)
-    for (const packet of packets) this.#send(packet)
+    if (step) this.#sender.tone(agreement, step)
+    else this.#sender.audio(agreement, pcm)
     return pcm
   }
 

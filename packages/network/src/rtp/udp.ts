@@ -60,10 +60,8 @@ class SystemDatagrams implements Datagrams {
   }
 
   send(data: Uint8Array, port: number, address: string): void {
-    // With a callback a failed send is reported here instead of as an `error` event; either way it is a lost packet.
-    if (this.#closed === null) {
-      this.#socket.send(data, port, forFamily(address, this.#family), () => {})
-    }
+    // A failed send is reported as an `error` event of the socket: a lost packet.
+    if (this.#closed === null) this.#socket.send(data, port, forFamily(address, this.#family))
   }
 
   close(): Promise<void> {

@@ -1,7 +1,6 @@
 // The peer's side of the floor: finds the voice, feeds the recogniser, decides when a turn is over, collects its text.
 import { Bug, type Log } from '@saperly/kernel'
 import type { Ears, EarsEvent } from '../speech/port.ts'
-import { copyFrame } from '../rtp/frame.ts'
 import { FRAME_MS } from '../speech/pcm.ts'
 import { ActivityDetector, type Activity, type Vad } from './activity.ts'
 import { decideEndpoint, type EndpointDecision, type EndpointReason } from './endpoint.ts'
@@ -160,17 +159,16 @@ export class Listener {
 
   /** The next 20 ms. */
   frame(frame: Int16Array, at: number): void {
-    const own = copyFrame(frame)
     this.#mediaMs += FRAME_MS
     this.#at = at
-    this.#last = this.#activity.observe(own)
+    this.#last = this.#activity.observe(frame)
     if (!this.#last.voiced && this.#until === 'pause') this.#until = null
-    this.#ring.push(own)
+    this.#ring.push(frame)
     if (this.#ring.length > RING_FRAMES) this.#ring.shift()
     this.#freeFrames++
     const part = this.open
     if (part) {
-      if (!part.failed) this.#ears.write(own)
+      if (!part.failed) this.#ears.write(frame)
       this.#track(part)
     }
     this.#expire()

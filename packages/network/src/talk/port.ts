@@ -120,7 +120,10 @@ export type TalkEvent =
  * Implemented in talk/, hosted by a media session.
  */
 export interface Talk {
-  /** One received frame: 160 samples, 8 kHz; `voiced` audio or concealment. `at` is epoch ms of the frame's end. */
+  /**
+   * One received frame: 160 samples, 8 kHz; `voiced` audio or concealment. It is kept, so nobody writes to it any more.
+   * `at` is epoch ms of the frame's end.
+   */
   hear(frame: Int16Array, at: number): void
   /** The next 160 samples to send, null for silence, or `LATE_FRAME` for nothing. */
   play(at: number): Int16Array | null

@@ -120,10 +120,10 @@ export class Rendering {
     if (left <= 0) return null
     if (left < FRAME_SAMPLES && this.#state === 'rendering') return null
     const end = Math.min(this.#samples, this.#taken + FRAME_SAMPLES)
-    const frame = silentFrame()
-    frame.set(this.#pcm.subarray(this.#taken, end))
+    // What is there is never written again, so that a whole frame needs no copy.
+    const there = this.#pcm.subarray(this.#taken, end)
     this.#taken = end
-    return frame
+    return there.length === FRAME_SAMPLES ? there : filledUp(there)
   }
 
   /** Goes back to the beginning of the word that was being played. */
@@ -164,4 +164,10 @@ export class Rendering {
     this.#pcm.set(pcm, this.#samples)
     this.#samples = needed
   }
+}
+
+function filledUp(samples: Int16Array): Int16Array {
+  const frame = silentFrame()
+  frame.set(samples)
+  return frame
 }
