@@ -4,6 +4,7 @@ import type { Ears, EarsEvent } from '../speech/port.ts'
 import { FRAME_MS } from '../speech/pcm.ts'
 import { ActivityDetector, type Activity, type Vad } from './activity.ts'
 import { decideEndpoint, type EndpointDecision, type EndpointReason } from './endpoint.ts'
+import { FrameRing } from './frame-ring.ts'
 import type { Expect } from './port.ts'
 
 /** Voiced frames in a row that make an onset. */
@@ -82,7 +83,7 @@ export class Listener {
   readonly #ears: Ears
   readonly #options: ListenerOptions
   readonly #activity: ActivityDetector
-  readonly #ring: Int16Array[] = []
+  readonly #ring = new FrameRing(RING_FRAMES)
   #parts: Part[] = []
   #mediaMs = 0
   #at = 0
@@ -163,8 +164,7 @@ export class Listener {
     this.#at = at
     this.#last = this.#activity.observe(frame)
     if (!this.#last.voiced && this.#until === 'pause') this.#until = null
-    this.#ring.push(frame)
-    if (this.#ring.length > RING_FRAMES) this.#ring.shift()
+    this.#ring.put(frame)
     this.#freeFrames++
     const part = this.open
     if (part) {
@@ -197,8 +197,8 @@ export class Listener {
     this.#parts.push(part)
     this.#decision = null
     this.#ears.start(part.utterance)
-    const count = Math.min(this.#ring.length, this.#freeFrames, this.#last.run + PRE_ROLL_FRAMES)
-    for (const frame of this.#ring.slice(this.#ring.length - count)) this.#ears.write(frame)
+    const count = Math.min(this.#ring.size, this.#freeFrames, this.#last.run + PRE_ROLL_FRAMES)
+    for (const frame of this.#ring.last(count)) this.#ears.write(frame)
   }
 
   /** Whether, and by which rule, the open part is over; its wait is noted in the part. */
