@@ -4,7 +4,8 @@ import type { Network, NetworkCommand, NetworkEvent } from '@saperly/network'
 import { Idempotency } from '../../packages/server/src/api/idempotency.ts'
 import { AuditChainer } from '../../packages/server/src/audit/chainer.ts'
 import { CallRegistry } from '../../packages/server/src/call/calls.ts'
-import { recover } from '../../packages/server/src/call/recover.ts'
+import { Lease } from '../../packages/server/src/call/lease.ts'
+import { Takeover } from '../../packages/server/src/call/takeover.ts'
 import { Timeline } from '../../packages/server/src/call/timeline.ts'
 import { RateDeck } from '../../packages/server/src/ledger/rate.ts'
 import type { SecretBox } from '../../packages/server/src/secrets/box.ts'
@@ -50,6 +51,8 @@ export class Life {
   readonly #network: Network
   readonly #deliverer: Deliverer
   readonly #chainer: AuditChainer
+  #lease: Lease | null = null
+  #takeover: Takeover | null = null
   readonly #died = deferred<never>()
   readonly #rates: FaultRates
   dead = false
@@ -83,7 +86,10 @@ export class Life {
     const { store, ids } = this
     const clock = this.#world.plant.clock?.(this.clock, chance) ?? this.clock
     const timeline = new Timeline({ store, clock, ids, log })
+    this.#lease = new Lease({ store, clock, ids, log }, 'all')
+    await this.request(() => this.#lease!.join())
     const deps = {
+      process: this.#lease,
       store,
       network: this.#network,
       timeline,
@@ -104,9 +110,13 @@ export class Life {
         this.#chainer.wake()
       },
     }
-    const recovered = await this.request(() => recover(deps))
-    this.#world.journal.note(`a process starts; ${recovered} calls recovered`)
-    this.calls = new CallRegistry(deps)
+    const calls = new CallRegistry(deps)
+    const takeover = new Takeover(deps, calls)
+    this.#takeover = takeover
+    await this.request(() => takeover.begin(true))
+    this.#lease.start({ renewed: () => takeover.wake(), lost: () => calls.abandonAll() })
+    this.#world.journal.note('a process starts')
+    this.calls = calls
     this.#deliverer.start()
     this.#chainer.start()
     return true
@@ -134,6 +144,8 @@ export class Life {
   /** As app.ts closes: live calls first, then what they were told through. */
   async close(): Promise<void> {
     await this.calls?.close()
+    await this.#takeover?.close()
+    await this.#lease?.close()
     await this.carrier.close()
     await this.#deliverer.close()
     await this.#chainer.close()

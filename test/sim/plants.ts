@@ -5,6 +5,7 @@ import type { Brains } from '../../packages/server/src/brain/port.ts'
 import type { Store, Tables, Tenant } from '../../packages/server/src/store/port.ts'
 import type { Chance } from './chance.ts'
 import type { Invariant } from './journal.ts'
+import { TENANT } from '../../packages/server/src/store/testing-rows.ts'
 import { CALM, type FaultRates } from './faults.ts'
 import { type Around, away, surround } from './model/store.ts'
 
@@ -56,7 +57,7 @@ export const PLANTS: Record<string, Planted> = {
     plant: instead('ledger.settle', async ({ ledger, calls }, args, run) => {
       const settled = await run()
       const [callId, costCents, at, hold] = args as [string, number, number, number]
-      const call = (await calls.unfinished()).find(({ id }) => id === callId)
+      const call = await calls.get(TENANT, callId)
       if (!settled || !call || hold > 0) return settled
       const { workspaceId, environment, keyId } = call
       const tenant: Tenant = { workspaceId, environment }

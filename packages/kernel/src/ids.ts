@@ -18,6 +18,7 @@ export type IdPrefix =
   | 'aud'
   | 'req'
   | 'hold'
+  | 'proc'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 

@@ -22,7 +22,8 @@ import { bootstrap, type FirstKey } from './bootstrap.ts'
 import { ConnectionBrains } from './brain/brains.ts'
 import { ManualSockets } from './brain/manual-socket.ts'
 import { CallRegistry } from './call/calls.ts'
-import { recover } from './call/recover.ts'
+import { Lease } from './call/lease.ts'
+import { Takeover } from './call/takeover.ts'
 import { Timeline } from './call/timeline.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { LowBalance } from './ledger/low-balance.ts'
@@ -124,6 +125,9 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       log,
     })
     const timeline = new Timeline({ store, clock, ids, log })
+    const lease = new Lease({ store, clock, ids, log }, 'all')
+    await lease.join()
+    closers.push(() => lease.close())
     const callDeps = {
       store,
       network,
@@ -139,12 +143,17 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       clock,
       ids,
       log,
+      process: lease,
       repairRecording: repairWav,
       committed,
       emitted,
     }
-    await recover(callDeps)
     const calls = new CallRegistry(callDeps)
+    const takeover = new Takeover(callDeps, calls)
+    // Nobody else can be alive with the embedded database: it has one owner.
+    await takeover.begin(config.databaseUrl === null)
+    lease.start({ renewed: () => takeover.wake(), lost: () => calls.abandonAll() })
+    closers.push(() => takeover.close())
 
     let url = config.publicUrl ?? ''
     const api = await createApi({

@@ -56,6 +56,14 @@ export class Locks {
     }
   }
 
+  /** Takes a row that nobody else holds (skip locked); false when somebody does. */
+  takeFree(owner: Transaction, name: string): boolean {
+    const holder = this.#holders.get(name)
+    if (holder) return holder.owner === owner
+    this.#holders.set(name, { owner, waiting: [] })
+    return true
+  }
+
   release(owner: Transaction): void {
     for (const [name, holder] of this.#holders) {
       if (holder.owner !== owner) continue
@@ -158,6 +166,11 @@ export class Transaction {
 
   lock(name: string): Promise<void> {
     return this.#database.locks.take(this, name)
+  }
+
+  /** Locks the row unless somebody else has. */
+  takeFree<R extends object>(table: ModelTable<R>, key: string): boolean {
+    return this.#database.locks.takeFree(this, `${table.name} ${key}`)
   }
 
   /** The row, locked until the end; null when there is none. */

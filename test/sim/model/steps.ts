@@ -20,6 +20,9 @@ const PEERS = ['+15555550123', '+15555550124']
 const PAGE = { limit: 5, cursor: null }
 const STATES = ['queued', 'dialing', 'ringing', 'connected', 'ending', 'ended'] as const
 const KEYS = ['a', 'b', 'c']
+const PROCESSES = ['proc_a', 'proc_a', 'proc_b', 'proc_c']
+/** A lease that nobody sees the end of, and one that ran out before it began. */
+const LEASES_MS = [1e9, -1e9]
 
 class Steps {
   readonly #random: Random
@@ -67,6 +70,7 @@ class Steps {
       () => this.#ofConsent(),
       () => this.#ofMail(),
       () => this.#ofKeys(),
+      () => this.#ofProcesses(),
     ])()
   }
 
@@ -74,6 +78,7 @@ class Steps {
     const at = this.#at
     const id = this.#call()
     const state = this.#pick(STATES)
+    const processId = this.#pick(PROCESSES)
     const asker = this.#pick([TENANT, ...STRANGERS])
     const from = this.#pick([STATES, STATES.slice(0, 5), [this.#pick(STATES)]])
     const final = { status: 'completed' as const, endedAt: at, costCents: 5, durationSec: 3 }
@@ -88,14 +93,13 @@ class Steps {
         `calls.change to ${state}`,
         (t) =>
           t.calls.change(
-            id,
+            { id, processId },
             from,
             state === 'ended' ? { state, ...final } : { state, dialog: { at } },
           ),
       ],
       ['calls.get', (t) => t.calls.get(asker, id)],
-      ['calls.heartbeat', (t) => t.calls.heartbeat([id], at)],
-      ['calls.unfinished', (t) => t.calls.unfinished()],
+      ['calls.unfinished', (t) => t.calls.unfinished(processId, [id])],
       ['calls.usage', (t) => t.calls.usage(TENANT, at - 60_000)],
       [
         'events.append',
@@ -112,6 +116,37 @@ class Steps {
             position,
             startedAt: at,
             endedAt: at,
+          })),
+      ],
+    ])
+  }
+
+  #ofProcesses(): [string, Run] {
+    const at = this.#at
+    const id = this.#pick(PROCESSES)
+    const leaseMs = this.#pick(LEASES_MS)
+    const limit = this.#pick([1, 3, 50])
+    return this.#pick<[string, Run]>([
+      ['processes.join', (t) => t.processes.join({ id, role: 'all', at }, leaseMs)],
+      ['processes.beat', (t) => t.processes.beat(id, at, leaseMs)],
+      ['processes.leave', (t) => t.processes.leave(id)],
+      ['processes.declareLost', (t) => t.processes.declareLost('lapsed')],
+      ['processes.declareLost but one', (t) => t.processes.declareLost({ except: id })],
+      ['processes.forget', (t) => t.processes.forget()],
+      [
+        'calls.takeOver',
+        async (t) => (await t.calls.takeOver(id, limit)).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      ],
+      [
+        'processes.list',
+        // When a lease ends and a process is lost is for the database's clock to say, and it has one of its own.
+        async (t) =>
+          (await t.processes.list()).map(({ id: member, role, startedAt, beatAt, lostAt }) => ({
+            member,
+            role,
+            startedAt,
+            beatAt,
+            lost: lostAt !== null,
           })),
       ],
     ])

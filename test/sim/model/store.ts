@@ -3,6 +3,7 @@ import { type Clock, Fault, Ids, type Random } from '@saperly/kernel'
 import type { ConsentRow, Store, Tables } from '../../../packages/server/src/store/port.ts'
 import { ledgerTable } from './ledger.ts'
 import { auditGroup, auditTable, type MailRows, mailTables, type StoredAudit } from './mail.ts'
+import { processTable } from './processes.ts'
 import { ModelDatabase, ModelTable, Serialisation, Transaction } from './rows.ts'
 import {
   callTables,
@@ -85,6 +86,7 @@ export class ModelStore {
       consents: new ModelTable<ConsentRow>('consent', pairOf),
       optOuts: new ModelTable<OptOutRow>('opt_out', peerOf),
       calls: new ModelTable('call'),
+      processes: new ModelTable('process'),
       events: new ModelTable('call_event', ({ callId }) => callId),
       turns: new ModelTable('call_turn', ({ callId }) => callId),
       signalling: new ModelTable('call_signalling'),
@@ -191,6 +193,10 @@ class TransactionTables implements Tables {
 
   get connections(): Tables['connections'] {
     return this.#tenants().connections
+  }
+
+  get processes(): Tables['processes'] {
+    return processTable(this.#tx, this.#rows, this.#options.clock)
   }
 
   get calls(): Tables['calls'] {

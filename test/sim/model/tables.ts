@@ -17,6 +17,7 @@ import type {
 import { PSEUDONYM_LENGTH } from '../../../packages/server/src/store/consent.ts'
 import { accountKey, type AccountRow, type LedgerRows } from './ledger.ts'
 import { pageById, sameTenant, without } from './lists.ts'
+import { ownershipOf, type ProcessRows } from './processes.ts'
 import { type ModelTable, refused, type Transaction } from './rows.ts'
 
 /** Credit of a new workspace in each environment. */
@@ -24,7 +25,6 @@ const WELCOME_CREDIT_CENTS = 500
 const SIGNALLING_KEPT_MS = 30 * 24 * 3_600_000
 const TOUCH_EVERY_MS = 60_000
 const EVENTS_MAX = 10_000
-const UNFINISHED_MAX = 10_000
 
 export interface OptOutRow extends Tenant {
   id: string
@@ -35,7 +35,7 @@ export interface OptOutRow extends Tenant {
   liftedAt: number | null
 }
 
-export interface PlaceRows extends LedgerRows {
+export interface PlaceRows extends LedgerRows, ProcessRows {
   workspaces: ModelTable<WorkspaceRow>
   numbers: ModelTable<NumberRow>
   connections: ModelTable<ConnectionRow>
@@ -43,7 +43,6 @@ export interface PlaceRows extends LedgerRows {
   consents: ModelTable<ConsentRow>
   /** Grouped by {@link peerOf}; the key of the one in force is the group itself. */
   optOuts: ModelTable<OptOutRow>
-  calls: ModelTable<CallRow>
   /** Grouped by call. */
   events: ModelTable<EventRow & { seq: number }>
   turns: ModelTable<TurnRow>
@@ -329,26 +328,15 @@ export function callTables(
           (until === null || row.createdAt < until)
         return pageById(tx.group(calls).filter(wanted), page)
       },
-      async change(id, from, patch) {
+      async change({ id, processId }, from, patch) {
         const row = await tx.forUpdate(calls, id)
-        if (!row || !from.includes(row.state)) return null
+        if (!row || row.processId !== processId || !from.includes(row.state)) return null
         const changed = { ...row, ...given(patch) }
         guardCall(row, changed)
         tx.put(calls, id, changed)
         return changed
       },
-      unfinished: async () =>
-        tx
-          .group(calls)
-          .filter(({ state }) => state !== 'ended')
-          .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-          .slice(0, UNFINISHED_MAX),
-      async heartbeat(ids, at) {
-        for (const id of ids) {
-          const row = await tx.forUpdate(calls, id)
-          if (row && row.state !== 'ended') tx.put(calls, id, { ...row, heartbeatAt: at })
-        }
-      },
+      ...ownershipOf(tx, rows),
       async usage(tenant, since) {
         const counted = tx
           .group(calls)

@@ -132,7 +132,7 @@ describe('placing', () => {
       /call_[0-9a-z]+/,
     )![0]
     const patch = { state: 'ended', status: 'failed', hangupCause: 'process_lost' } as const
-    await world.store.tables.calls.change(callId, ['ringing'], {
+    await world.store.tables.calls.change({ id: callId, processId: 'proc_none' }, ['ringing'], {
       ...patch,
       durationSec: 0,
       costCents: 0,

@@ -173,7 +173,8 @@ describe('recordings', () => {
     const callId = await placeCall()
     const none = await world.request(`GET /calls/${callId}/recording`, { token })
     expect(none.body).toEqual({ _tag: 'NotFound', path: `/calls/${callId}/recording` })
-    await world.store.tables.calls.change(callId, ['ringing'], { recordingPath })
+    const own = { id: callId, processId: 'proc_none' }
+    await world.store.tables.calls.change(own, ['ringing'], { recordingPath })
 
     const { status, headers } = await world.request(`GET /calls/${callId}/recording`, { token })
     expect(status).toBe(302)

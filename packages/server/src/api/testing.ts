@@ -60,7 +60,8 @@ export class ScriptedCalls implements Calls {
   async end(tenant: Tenant, callId: string, durationSec: number | null): ReturnType<Calls['end']> {
     const at = this.#clock.now()
     const status = durationSec ? 'completed' : 'no_answer'
-    await this.#store.tables.calls.change(callId, ['queued', 'dialing', 'ringing', 'connected'], {
+    const own = { id: callId, processId: 'proc_none' }
+    await this.#store.tables.calls.change(own, ['queued', 'dialing', 'ringing', 'connected'], {
       state: 'ended',
       status,
       durationSec: durationSec ?? 0,
@@ -128,6 +129,7 @@ export class ScriptedCalls implements Calls {
       numberId: 'num_none',
       keyId: null,
       connectionId: 'conn_none',
+      processId: 'proc_none',
       direction: 'outbound',
       from: '+15556000001',
       to: '+15555550123',

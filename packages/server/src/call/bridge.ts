@@ -8,6 +8,7 @@ import type { BridgeRecord, CallRow, LedgerRefusal, Tables } from '../store/port
 import type { CallDeps } from './deps.ts'
 import { firstSliceCents, watchFunds } from './funds.ts'
 import { extendHold } from './hold.ts'
+import { TakenOver } from './lease.ts'
 import type { CallPlan } from './plan.ts'
 import { type CallLog, persist } from './timeline.ts'
 
@@ -174,7 +175,11 @@ export class Bridge {
     const row = await persist(this.#deps, () =>
       store.transaction(async (tables) => {
         const patch = await body(tables, clock.now())
-        return patch && tables.calls.change(call.id, [call.state], patch)
+        if (!patch) return null
+        const changed = await tables.calls.change(call, [call.state], patch)
+        // A hold that was opened beside a call that others have ended would never be resolved.
+        if (!changed) throw new TakenOver(call.id)
+        return changed
       }),
     )
     if (row) this.#hooks.changed(row)

@@ -1,12 +1,13 @@
 // All calls of this process: opens a session for each, and brings to it what the API and the network have to say.
 import { failure, type FailureOf } from '@saperly/contract'
-import { deferred, fail, ok, type Deferred, type Result, type Timer } from '@saperly/kernel'
+import { deferred, fail, ok, type Deferred, type Result } from '@saperly/kernel'
 import type { NetworkEvent, TracedMessage } from '@saperly/network'
 import { disclosureOf } from '../consent/disclosure.ts'
 import type { CallRow, EventRow, Tenant } from '../store/port.ts'
 import { type Answer, answer, type Incoming } from './answer.ts'
 import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
+import { TakenOver } from './lease.ts'
 import { type CallPlan, recordingPath, talkOptions } from './plan.ts'
 import { place, type Placement } from './place.ts'
 import type { Calls, PlaceFailure, PlaceRequest } from './port.ts'
@@ -15,11 +16,10 @@ import { Session } from './session.ts'
 import { persist } from './timeline.ts'
 import { mayTransfer } from './transfer.ts'
 
-/** How often live calls say that their process is alive; a crash bills at most this much too little. */
-export const HEARTBEAT_MS = 5_000
 /** How long a sandbox phone may take to reach the platform. */
 const SANDBOX_CALL_LIMIT_MS = 10_000
 const BUSY = 'the network carries as many calls as it can'
+const CUT_OFF = 'the database has not answered this process for too long'
 
 export class CallRegistry implements Calls {
   readonly #deps: CallDeps
@@ -29,17 +29,30 @@ export class CallRegistry implements Calls {
   readonly #arriving = new Map<string, NetworkEvent | null>()
   /** Sandbox calls asked for through the API, waiting to come in. */
   readonly #expected = new Map<string, Deferred<Answer | null>>()
-  #heartbeat: Timer | null = null
+  /** Calls on record whose session is about to open. */
+  readonly #opening = new Set<string>()
   #draining = false
 
   constructor(deps: CallDeps) {
     this.#deps = deps
     deps.network.subscribe((event) => this.#onNetwork(event))
-    this.#beat()
   }
 
   get live(): number {
     return this.#sessions.size
+  }
+
+  /** The calls that this process runs, or is about to. */
+  get ids(): string[] {
+    return [...this.#sessions.keys(), ...this.#opening, ...this.#arriving.keys()]
+  }
+
+  /** Others have taken the calls of this process: their peers are let go, and nothing more is written about them. */
+  abandonAll(): void {
+    for (const [callId, session] of this.#sessions) {
+      this.#deps.network.post({ type: 'hangUp', callId })
+      session.abandon()
+    }
   }
 
   drain(): void {
@@ -51,12 +64,14 @@ export class CallRegistry implements Calls {
     this.drain()
     for (const session of this.#sessions.values()) void session.end('process_lost', null)
     while (this.#running.size > 0) await Promise.all(this.#running)
-    this.#heartbeat?.cancel()
   }
 
   async place(request: PlaceRequest): Promise<Result<CallRow, PlaceFailure>> {
     if (this.#draining) return fail(failure('Unavailable', { reason: 'draining' }))
     if (this.#deps.network.load.overloaded) return fail(failure('Unavailable', { reason: BUSY }))
+    if (!(await this.#deps.process.confirmed())) {
+      return fail(failure('Unavailable', { reason: CUT_OFF }))
+    }
     const placed = await place(this.#deps, request)
     if (!placed.ok) return placed
     const session = await this.#open(placed.value)
@@ -140,7 +155,9 @@ export class CallRegistry implements Calls {
   /** Starts the living part of a call; the first thing that it does is to dial, or to answer. */
   async #open(placement: Placement): Promise<Session> {
     const { call } = placement
-    const plan = await this.#plan(placement)
+    this.#opening.add(call.id)
+    const plan = await this.#plan(placement).finally(() => this.#opening.delete(call.id))
+    if (call.processId !== this.#deps.process.id) throw new TakenOver(call.id)
     const session = new Session(this.#deps, call, plan)
     this.#sessions.set(call.id, session)
     const ended = this.#arriving.get(call.id)
@@ -182,8 +199,9 @@ export class CallRegistry implements Calls {
   async #giveUp(session: Session, error: unknown): Promise<void> {
     const { log, network } = this.#deps
     const { call } = session
-    log.error('call.session.failed', { callId: call.id }, error)
     network.post({ type: 'hangUp', callId: call.id })
+    if (error instanceof TakenOver) return log.warn('call.taken_over', { callId: call.id })
+    log.error('call.session.failed', { callId: call.id }, error)
     const sinceMs = (answeredAt: number | null): number | null =>
       answeredAt === null ? null : this.#deps.clock.now() - answeredAt
     const end = {
@@ -218,6 +236,7 @@ export class CallRegistry implements Calls {
     if (this.#draining) return refuse(503)
     this.#arriving.set(callId, null)
     try {
+      if (!(await this.#deps.process.confirmed())) return refuse(503)
       const outcome = await answer(this.#deps, incoming)
       if (outcome.taken) await this.#open(outcome.placement)
       else refuse(outcome.sipCode)
@@ -228,18 +247,6 @@ export class CallRegistry implements Calls {
     } finally {
       this.#arriving.delete(callId)
     }
-  }
-
-  #beat(): void {
-    this.#heartbeat = this.#deps.clock.schedule(HEARTBEAT_MS, () => {
-      const ids = [...this.#sessions.keys()]
-      const beat =
-        ids.length === 0
-          ? Promise.resolve()
-          : this.#deps.store.tables.calls.heartbeat(ids, this.#deps.clock.now())
-      beat.catch((error: unknown) => this.#deps.log.error('call.heartbeat.failed', {}, error))
-      this.#beat()
-    })
   }
 
   // --- looking up -------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import type { Brains } from '../brain/port.ts'
 import type { LowBalance } from '../ledger/low-balance.ts'
 import type { RateDeck } from '../ledger/rate.ts'
 import type { Store } from '../store/port.ts'
+import type { Lease } from './lease.ts'
 import type { Timeline } from './timeline.ts'
 
 /** What an operator may set about calls. */
@@ -29,6 +30,8 @@ export interface CallDeps {
   clock: Clock
   ids: Ids
   log: Log
+  /** This process, which runs the calls that it makes. */
+  process: Pick<Lease, 'id' | 'confirmed'>
   /** Makes the recording of a dead process whole; null when there is nothing to hear. */
   repairRecording: (path: string) => Promise<number | null>
   /** Something was committed that waits for its place in the audit chain. */

@@ -42,14 +42,14 @@ export async function finish(
   const messages = await deps.network.trace(call.id)
   const row = await deps.store.transaction(async (tables) => {
     // As it is stored: a session whose last commit got no answer does not know of its own target.
-    const stored = await tables.calls.change(call.id, liveStates, {})
+    const stored = await tables.calls.change(call, liveStates, {})
     if (!stored) return null
     const { bridge } = stored
     const bill = await settle(tables, call.id, CALL_HOLD, outcome.costCents, at)
     const billedSec = bridge && targetSeconds(bridge, end.targetMs)
     const targetCents = bridge && costCents(billedSec ?? 0, bridge.rateCentsPerMin)
     const target = bridge && (await settle(tables, call.id, bridge.hold, targetCents ?? 0, at))
-    const final = await tables.calls.change(call.id, liveStates, {
+    const final = await tables.calls.change(call, liveStates, {
       state: 'ended',
       status: outcome.status,
       durationSec: outcome.durationSec,

@@ -27,6 +27,7 @@ export function newCall(
     environment: number.environment,
     numberId: number.id,
     connectionId: connection.id,
+    processId: deps.process.id,
     state: 'queued',
     status: 'initiated',
     recognizer: deps.network.recognizerOf(connection.settings.stt.engine),

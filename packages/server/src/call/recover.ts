@@ -1,4 +1,4 @@
-// After a crash: every call that the last process left unfinished is ended at the carrier, billed, and told, once.
+// A call that no process runs any more is ended at the carrier, billed, and told, once.
 import type { DialogRecord } from '@saperly/network'
 import type { CallRow } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
@@ -6,16 +6,11 @@ import { finish } from './finish.ts'
 import { recordingPath } from './plan.ts'
 
 /**
- * Ends what no process runs any more. A connected call is settled as `completed` up to its last heartbeat, the others
- * are released as `failed`. Run before new calls are taken. Returns how many calls were ended.
+ * Ends a call that this process has taken over. A connected call is settled as `completed` up to the last sign of life
+ * of the process that ran it, another is released as `failed`. To be done again after it was cut short: an ended call
+ * stays as it is.
  */
-export async function recover(deps: CallDeps): Promise<number> {
-  const calls = await deps.store.tables.calls.unfinished()
-  for (const call of calls) await recoverCall(deps, call)
-  return calls.length
-}
-
-async function recoverCall(deps: CallDeps, call: CallRow): Promise<void> {
+export async function recoverCall(deps: CallDeps, call: CallRow): Promise<void> {
   if (call.dialog) {
     deps.network.post({ type: 'bye', callId: call.id, dialog: call.dialog as DialogRecord })
   }
@@ -23,7 +18,7 @@ async function recoverCall(deps: CallDeps, call: CallRow): Promise<void> {
   if (bridge?.dialog) {
     deps.network.post({ type: 'bye', callId: call.id, dialog: bridge.dialog as DialogRecord })
   }
-  const turns = await deps.store.tables.transcripts.list(call.id)
+  const turns = await deps.store.tables.transcripts.count(call.id)
   const talkedMs = (answeredAt: number | null): number | null =>
     answeredAt === null ? null : Math.max(1, call.heartbeatAt - answeredAt)
   const finished = await finish(deps, call, 'abandon', {
@@ -34,7 +29,7 @@ async function recoverCall(deps: CallDeps, call: CallRow): Promise<void> {
     sipCode: null,
     q850Cause: null,
     recordingPath: await recordingOf(deps, call),
-    hasTranscript: turns.length > 0,
+    hasTranscript: turns > 0,
   })
   deps.log.info('call.recovered', { callId: call.id, status: finished?.status ?? null })
 }

@@ -12,6 +12,7 @@ import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
 import { watchFunds } from './funds.ts'
 import { extendHold } from './hold.ts'
+import { TakenOver } from './lease.ts'
 import type { CallEvent } from './machine.ts'
 import type { CallPlan } from './plan.ts'
 import { type CallLog, persist, type TimelineType } from './timeline.ts'
@@ -143,6 +144,13 @@ export class Session {
     return this.finished()
   }
 
+  /** Lets the call go as it stands: others have it. */
+  abandon(): void {
+    void this.#steps.add(() => {
+      throw new TakenOver(this.#call.id)
+    })
+  }
+
   /** Resolves when the carrier has taken or refused the transfer; null: the call is not connected. */
   async transfer(to: string): Promise<Result<CallRow, FailureOf<'TransferFailed'>> | null> {
     const request = await this.#steps.ask(() => this.#transfers.begin(to), null)
@@ -186,7 +194,7 @@ export class Session {
         return this.#onAnswered(event)
       case 'dialog':
         return void (await persist(this.#deps, () =>
-          this.#deps.store.tables.calls.change(this.#call.id, [this.#call.state], {
+          this.#deps.store.tables.calls.change(this.#call, [this.#call.state], {
             dialog: event.dialog,
           }),
         ))
@@ -360,7 +368,8 @@ export class Session {
     )
     const { calls } = this.#deps.store.tables
     const final = row ?? (await persist(this.#deps, () => calls.get(this.#tenant, this.#call.id)))
-    assert(final?.state === 'ended', 'a finished call is final')
+    assert(final, 'a call stays on record')
+    if (final.state !== 'ended') throw new TakenOver(final.id)
     this.#call = final
     this.#conversation?.ended({
       type: 'call_ended',

@@ -1,9 +1,10 @@
 // One step of a call's life: new state, event, audit, webhook and implied consent in one transaction, effects after it.
-import { assert, isE164 } from '@saperly/kernel'
+import { isE164 } from '@saperly/kernel'
 import { recordConsent } from '../consent/consent.ts'
 import { audit } from '../consent/trail.ts'
 import type { CallPatch, CallRow, Tables } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
+import { TakenOver } from './lease.ts'
 import { nextState, type CallEvent } from './machine.ts'
 import { persist, type TimelineType } from './timeline.ts'
 
@@ -22,8 +23,8 @@ export async function transition(
   const tenant = { workspaceId: call.workspaceId, environment: call.environment }
   const row = await persist(deps, () =>
     store.transaction(async (tables) => {
-      const moved = await tables.calls.change(call.id, [call.state], { state, ...patch })
-      assert(moved, 'nobody else moves a call that lives here')
+      const moved = await tables.calls.change(call, [call.state], { state, ...patch })
+      if (!moved) throw new TakenOver(call.id)
       if (type) await timeline.record(tables, call.id, type, data)
       await audit(tables, ids, {
         tenant,

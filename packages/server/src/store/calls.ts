@@ -4,8 +4,8 @@ import { Filter, OF_TENANT, tenantOf } from './lists.ts'
 import type { CallPatch, CallRow, Tables } from './port.ts'
 import { type Sql, first } from './sql.ts'
 
-/** How many unfinished calls recovery takes up at a time. */
-const UNFINISHED_MAX = 10_000
+/** The most unfinished calls of one process that one read returns. */
+const UNFINISHED_MAX = 1_000
 
 const CHANGEABLE = [
   'state',
@@ -20,7 +20,6 @@ const CHANGEABLE = [
   'hasTranscript',
   'dialog',
   'bridge',
-  'heartbeatAt',
   'answeredAt',
   'endedAt',
 ] as const satisfies readonly (keyof CallPatch)[]
@@ -32,6 +31,7 @@ const FIELDS = [
   'numberId',
   'keyId',
   'connectionId',
+  'processId',
   'direction',
   'from',
   'to',
@@ -40,11 +40,34 @@ const FIELDS = [
   'metadata',
   'ringTimeoutSec',
   'maxDurationSec',
+  'heartbeatAt',
   'createdAt',
   ...CHANGEABLE,
 ] as const satisfies readonly (keyof CallRow)[]
 
+/** Still run by the process ($2) that the asker believes in, and in a state of these ($3). */
+const STILL = 'id = $1 and process_id is not distinct from $2 and state = any($3)'
+
 const SELECT = `select ${columns(FIELDS)} from call`
+
+/**
+ * Who is alive is read once, with the statement: two processes that take at the same time pass over each other's locks,
+ * and a call that the other has just got is run by a living process when it is looked at again under the lock.
+ */
+const TAKE_OVER = `
+  with living as materialized (
+    select coalesce(array_agg(id::text), '{}') as ids from process where lost_at is null
+  ), ownerless as materialized (
+    select id, process_id from call
+    where state <> 'ended' and coalesce(process_id, '') <> all ((select ids from living)::text[])
+      and $1 = any ((select ids from living)::text[])
+    order by id limit $2 for update skip locked
+  )
+  update call c
+    set process_id = $1, heartbeat_at = greatest(c.heartbeat_at, p.beat_at)
+  from ownerless o left join process p on p.id = o.process_id
+  where c.id = o.id
+  returning ${columns(FIELDS, 'c')}`
 
 export function calls(sql: Sql): Tables['calls'] {
   return {
@@ -69,22 +92,21 @@ export function calls(sql: Sql): Tables['calls'] {
         .and('created_at < $', until === null ? null : instant(until))
       return sql.rows<CallRow>(`${SELECT} ${filter.page(page)}`, filter.values)
     },
-    async change(id, from, patch) {
-      const set = assignments<CallPatch>(CHANGEABLE, patch, 2)
+    async change({ id, processId }, from, patch) {
+      const set = assignments<CallPatch>(CHANGEABLE, patch, 3)
       const text =
         set.values.length === 0
-          ? `${SELECT} where id = $1 and state = any($2) for update`
-          : `update call set ${set.text} where id = $1 and state = any($2) returning ${columns(FIELDS)}`
-      return first(await sql.rows<CallRow>(text, [id, from, ...set.values]))
+          ? `${SELECT} where ${STILL} for update`
+          : `update call set ${set.text} where ${STILL} returning ${columns(FIELDS)}`
+      return first(await sql.rows<CallRow>(text, [id, processId, from, ...set.values]))
     },
-    unfinished: () =>
-      sql.rows<CallRow>(`${SELECT} where state <> 'ended' order by id limit ${UNFINISHED_MAX}`),
-    async heartbeat(ids, at) {
-      await sql.count(`update call set heartbeat_at = $2 where id = any($1) and state <> 'ended'`, [
-        ids,
-        instant(at),
-      ])
-    },
+    unfinished: (processId, except = []) =>
+      sql.rows<CallRow>(
+        `${SELECT} where process_id = $1 and state <> 'ended' and id <> all($2)
+         order by id limit ${UNFINISHED_MAX}`,
+        [processId, except],
+      ),
+    takeOver: (processId, limit) => sql.rows<CallRow>(TAKE_OVER, [processId, limit]),
     async usage(tenant, since) {
       const sums = await sql.rows<{
         count: number

@@ -21,7 +21,10 @@ import type {
   KeyRow,
   KeyWithSpending,
   NumberRow,
+  OwnedCall,
   Page,
+  ProcessRole,
+  ProcessRow,
   Tenant,
   TransactionRow,
   TurnRow,
@@ -222,15 +225,40 @@ export interface Tables {
     insert(row: CallRow): Promise<void>
     get(tenant: Tenant, id: string): Promise<CallRow | null>
     list(tenant: Tenant, filter: CallFilter, page: Page): Promise<CallRow[]>
-    /** Changes a call that is still in state `from` (any of them); null when it is not. */
-    change(id: string, from: readonly CallState[], patch: CallPatch): Promise<CallRow | null>
-    /** Not ended, in every tenant: what recovery has to finish. */
-    unfinished(): Promise<CallRow[]>
-    heartbeat(ids: readonly string[], at: number): Promise<void>
+    /**
+     * Changes a call that is still in state `from` (any of them) and run by that process; null when it is not. So what
+     * a process writes after others have taken its calls changes nothing.
+     */
+    change(call: OwnedCall, from: readonly CallState[], patch: CallPatch): Promise<CallRow | null>
+    /** Not ended, in every tenant, of this process, but those in `except`; at most 1,000. */
+    unfinished(processId: string, except?: readonly string[]): Promise<CallRow[]>
+    /**
+     * Takes up to `limit` unfinished calls that no living process runs, with their `heartbeatAt` brought up to the last
+     * beat of the process that did. Each call is taken by one process only; by none that is lost itself.
+     */
+    takeOver(processId: string, limit: number): Promise<CallRow[]>
     usage(
       tenant: Tenant,
       since: number | null,
     ): Promise<{ count: number; totalCostCents: number; totalDurationSec: number }>
+  }
+  /**
+   * The processes that share the database, each with a lease on all of its calls at once. Leases are judged by the clock
+   * of the database; `at` is on the process's own, like the times of its calls.
+   */
+  processes: {
+    /** From here on its calls are its own, for `leaseMs` at first. */
+    join(process: { id: string; role: ProcessRole; at: number }, leaseMs: number): Promise<void>
+    /** Renews the lease, even one that ran out, from now on. False when others have declared the process lost. */
+    beat(id: string, at: number, leaseMs: number): Promise<boolean>
+    /** The process ends; calls that it left unfinished are anybody's. */
+    leave(id: string): Promise<void>
+    /** Declares those lost whose lease ran out, or all but `except`; their ids. */
+    declareLost(whom: 'lapsed' | { except: string }): Promise<string[]>
+    /** Forgets the lost ones that have no unfinished call any more. */
+    forget(): Promise<void>
+    /** Oldest first, lost ones included. */
+    list(): Promise<ProcessRow[]>
   }
   events: {
     /** A second time changes nothing: whoever lost the answer of the first may ask again. */

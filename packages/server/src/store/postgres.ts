@@ -16,6 +16,7 @@ import { ledger } from './ledger.ts'
 import { migrate } from './migrate.ts'
 import { numbers } from './numbers.ts'
 import { outbox } from './outbox.ts'
+import { processes } from './processes.ts'
 import type { Store, Tables } from './port.ts'
 import type { Sql } from './sql.ts'
 import { receipts } from './receipts.ts'
@@ -64,6 +65,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ledger: ledger(sql, ids, move),
     receipts: receipts(sql),
     calls: calls(sql),
+    processes: processes(sql),
     events: events(sql),
     transcripts: transcripts(sql),
     signalling: signalling(sql),

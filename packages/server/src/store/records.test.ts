@@ -223,14 +223,13 @@ describe.each(serversUnderTest)('records on $name', ({ binDir }) => {
   it('changes a call only from a state it is still in', async () => {
     await tables.calls.insert(callRow())
     const { calls } = tables
-    expect(await calls.change('call_a', ['ringing'], { state: 'connected' })).toBeNull()
-    expect(await calls.change('call_a', ['queued', 'dialing'], { state: 'dialing' })).toMatchObject(
-      {
-        state: 'dialing',
-      },
-    )
-    await calls.heartbeat(['call_a'], NOW + 500)
-    expect(await calls.unfinished()).toMatchObject([{ id: 'call_a', heartbeatAt: NOW + 500 }])
+    expect(await calls.change(callRow(), ['ringing'], { state: 'connected' })).toBeNull()
+    expect(
+      await calls.change(callRow(), ['queued', 'dialing'], { state: 'dialing' }),
+    ).toMatchObject({
+      state: 'dialing',
+    })
+    expect(await calls.unfinished('proc_a')).toMatchObject([{ id: 'call_a' }])
     const ended = {
       state: 'ended',
       status: 'completed',
@@ -238,9 +237,9 @@ describe.each(serversUnderTest)('records on $name', ({ binDir }) => {
       costCents: 13,
       durationSec: 60,
     }
-    await calls.change('call_a', ['dialing'], { ...ended, state: 'ended', status: 'completed' })
-    expect(await calls.unfinished()).toEqual([])
-    expect(await calls.change('call_a', ['ended'], { hasTranscript: true })).toMatchObject({
+    await calls.change(callRow(), ['dialing'], { ...ended, state: 'ended', status: 'completed' })
+    expect(await calls.unfinished('proc_a')).toEqual([])
+    expect(await calls.change(callRow(), ['ended'], { hasTranscript: true })).toMatchObject({
       hasTranscript: true,
       status: 'completed',
     })

@@ -122,6 +122,8 @@ export interface CallRow extends Tenant {
   /** The key that placed it, or null for an inbound call. */
   keyId: string | null
   connectionId: string
+  /** The process that runs it, or ran it last. Null in calls of older versions: nobody does. */
+  processId: string | null
   direction: 'inbound' | 'outbound'
   from: string
   to: string
@@ -144,12 +146,15 @@ export interface CallRow extends Tenant {
   dialog: unknown
   /** The target that is being called, or talks with the peer; null when the agent does. */
   bridge: BridgeRecord | null
-  /** Last sign of life of the process that runs the call; a call is settled to it after a crash. */
+  /** Last sign of life of the process that a call was taken over from: it is settled up to there. At first `createdAt`. */
   heartbeatAt: number
   createdAt: number
   answeredAt: number | null
   endedAt: number | null
 }
+
+/** A call, and the process that whoever names it believes to run it. */
+export type OwnedCall = Pick<CallRow, 'id' | 'processId'>
 
 /** What a change of a call may touch. */
 export type CallPatch = Partial<
@@ -167,11 +172,27 @@ export type CallPatch = Partial<
     | 'hasTranscript'
     | 'dialog'
     | 'bridge'
-    | 'heartbeatAt'
     | 'answeredAt'
     | 'endedAt'
   >
 >
+
+/** What a process does: everything, or one of the two planes. */
+export type ProcessRole = 'all' | 'api' | 'network'
+
+/** A process that shares this database. */
+export interface ProcessRow {
+  id: string
+  role: ProcessRole
+  /** On its own clock, like `beatAt`. */
+  startedAt: number
+  /** Its last sign of life. */
+  beatAt: number
+  /** On the clock of the database; after it others may declare the process lost. */
+  leaseUntil: number
+  /** On the clock of the database: since when its calls are anybody's. */
+  lostAt: number | null
+}
 
 export interface CallFilter {
   status: CallStatus | null

@@ -131,6 +131,7 @@ export function callRow(patch: Partial<CallRow> = {}): CallRow {
     numberId: 'num_a',
     keyId: null,
     connectionId: 'conn_a',
+    processId: 'proc_a',
     direction: 'outbound',
     from: '+15555550100',
     to: '+15555550123',
