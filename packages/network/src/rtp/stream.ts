@@ -130,7 +130,7 @@ export class RtpStream {
       this.#source = new SourceLock(remote)
     }
     this.#protection = protectionFor(agreement.srtp, this.#protection)
-    this.#agreement = agreement
+    this.#agreement = sameShape(agreement)
   }
 
   /** What was received, for this turn. `recorded`: somebody keeps a recording of it. */
@@ -265,5 +265,26 @@ export class RtpStream {
         delaySinceLastReport: Math.round((sinceMs / 1000) * 65_536),
       },
     ]
+  }
+}
+
+/**
+ * A copy that is laid out like that of every other leg, wherever the agreement came from. Each packet asks it something,
+ * and asking objects of many layouts costs as much as reading the packet.
+ */
+function sameShape(agreement: StreamAgreement): StreamAgreement {
+  const { address, port, rtcpPort = null } = agreement.remote
+  return {
+    remote: { address, port, rtcpPort },
+    codec: agreement.codec,
+    payloadType: agreement.payloadType,
+    accepts: agreement.accepts.map(({ codec, payloadType }) => ({ codec, payloadType })),
+    dtmfPayloadType: agreement.dtmfPayloadType,
+    dtmfClockRate: agreement.dtmfClockRate,
+    dtmfAccepts: [...agreement.dtmfAccepts],
+    ptimeMs: agreement.ptimeMs,
+    srtp: agreement.srtp,
+    sends: agreement.sends,
+    receives: agreement.receives,
   }
 }

@@ -28,10 +28,14 @@ class WasmFvad implements Fvad {
   readonly #module: FvadModule
   readonly #handle: number
   readonly #buffer: number
+  #heap: Int16Array
+  readonly #detect: FvadModule['_fvad_process']
   #open = true
 
   constructor(module: FvadModule, mode: FvadMode) {
     this.#module = module
+    this.#detect = module._fvad_process
+    this.#heap = module.HEAP16
     this.#handle = module._fvad_new()
     this.#buffer = module._malloc(FRAME_SAMPLES * Int16Array.BYTES_PER_ELEMENT)
     assert(this.#handle !== 0 && this.#buffer !== 0, 'voice detector is out of memory')
@@ -44,9 +48,11 @@ class WasmFvad implements Fvad {
 
   process(frame: Int16Array): boolean {
     assert(this.#open, 'voice detector is closed')
-    assert(frame.length === FRAME_SAMPLES, `voice detector got ${frame.length} samples`)
-    this.#module.HEAP16.set(frame, this.#buffer / Int16Array.BYTES_PER_ELEMENT)
-    return this.#module._fvad_process(this.#handle, this.#buffer, FRAME_SAMPLES) === 1
+    assert(frame.length === FRAME_SAMPLES, 'a voice detector takes 20 ms')
+    // Memory that has grown is a new buffer. The module is asked no oftener: it is an object of a hundred properties.
+    if (this.#heap.length === 0) this.#heap = this.#module.HEAP16
+    this.#heap.set(frame, this.#buffer / Int16Array.BYTES_PER_ELEMENT)
+    return this.#detect(this.#handle, this.#buffer, FRAME_SAMPLES) === 1
   }
 
   setMode(mode: FvadMode): void {
