@@ -1,5 +1,5 @@
 // Voice activity detection: the WebRTC detector as WebAssembly, one 20 ms frame at a time.
-import { assert } from '@saperly/kernel'
+import { assert, Bug } from '@saperly/kernel'
 import createFvadModule from '@echogarden/fvad-wasm'
 import type { FvadModule } from '@echogarden/fvad-wasm'
 import { FRAME_SAMPLES, SAMPLE_RATE } from './pcm.ts'
@@ -48,7 +48,9 @@ class WasmFvad implements Fvad {
 
   process(frame: Int16Array): boolean {
     assert(this.#open, 'voice detector is closed')
-    assert(frame.length === FRAME_SAMPLES, 'a voice detector takes 20 ms')
+    if (frame.length !== FRAME_SAMPLES) {
+      throw new Bug(`voice detector got ${frame.length} samples`)
+    }
     // Memory that has grown is a new buffer. The module is asked no oftener: it is an object of a hundred properties.
     if (this.#heap.length === 0) this.#heap = this.#module.HEAP16
     this.#heap.set(frame, this.#buffer / Int16Array.BYTES_PER_ELEMENT)

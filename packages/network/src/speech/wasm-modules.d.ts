@@ -13,7 +13,7 @@ declare module '@echogarden/fvad-wasm' {
     /** Zero, or -1 for a rate other than 8000, 16000, 32000 or 48000. */
     _fvad_set_sample_rate(handle: number, rate: number): number
     /** 1 for speech, 0 for none, -1 for a bad frame length. */
-    _fvad_process(handle: number, frame: number, samples: number): number
+    _fvad_process: (handle: number, frame: number, samples: number) => number
   }
   export default function createFvadModule(): Promise<FvadModule>
 }
