@@ -42,6 +42,7 @@ async function fill({ store }: TestStore): Promise<void> {
   await tables.feed.read(TENANT, 0, 10)
   await tables.consent.grant(consentRow())
   await tables.consent.optOut(TENANT, '+15555550123', 'sms', NOW, 'said so')
+  await tables.processes.join({ id: 'proc_a', role: 'all', at: NOW }, 1_000)
   for (const id of ['call_a', 'call_b']) {
     await tables.calls.insert(callRow({ id, metadata: { a: '1', '#': '{"b": null}' } }))
     const hold = { tenant: TENANT, callId: id, keyId: 'key_0', amountCents: 13, at: NOW }
