@@ -37,6 +37,7 @@ async function saperly(line: string, environment: Record<string, string> = {}, s
       directory,
       colour: false,
       signal: stop ?? new AbortController().signal,
+      hurry: new AbortController().signal,
     },
   )
   return { code, stdout, stderr }
@@ -247,6 +248,7 @@ test('start prints the commands for a first call, and ends in order', async () =
       directory,
       colour: false,
       signal: stop.signal,
+      hurry: new AbortController().signal,
     }).then((code) => resolve({ code, text }), reject)
   })
   expect(started.code).toBe(0)

@@ -8,6 +8,8 @@ export interface Surroundings {
   directory: string
   /** Aborted when the command is asked to end. */
   signal: AbortSignal
+  /** Aborted when it is asked once more. */
+  hurry: AbortSignal
 }
 
 export interface Option {

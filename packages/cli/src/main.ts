@@ -3,9 +3,13 @@
 import { runProgram } from './program.ts'
 
 const stop = new AbortController()
+const hurry = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  // The first asks for an orderly end, the second does not wait for it.
-  process.on(name, () => (stop.signal.aborted ? process.exit(1) : stop.abort()))
+  // The first asks for an orderly end, the second for one without delay, and the third does not wait for it.
+  process.on(name, () => {
+    if (hurry.signal.aborted) process.exit(1)
+    ;(stop.signal.aborted ? hurry : stop).abort()
+  })
 }
 
 // A reader that has seen enough (`saperly … | head`) is no fault.
@@ -21,4 +25,5 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   directory: process.cwd(),
   colour: process.stdout.isTTY === true,
   signal: stop.signal,
+  hurry: hurry.signal,
 })

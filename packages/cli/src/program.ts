@@ -32,6 +32,7 @@ export interface Program extends Streams {
   /** Standard output is a terminal that shows colours; `NO_COLOR` switches them off all the same. */
   colour: boolean
   signal: AbortSignal
+  hurry: AbortSignal
 }
 
 const commands: readonly Command[] = [
@@ -57,7 +58,7 @@ const commands: readonly Command[] = [
 
 /** Runs one command line; the exit code. Never throws. */
 export async function runProgram(args: readonly string[], program: Program): Promise<number> {
-  const { environment, directory, signal } = program
+  const { environment, directory, signal, hurry } = program
   const colour = program.colour && !environment['NO_COLOR']
   const terminal = new Terminal(program, colour)
   const found = commandOf(args)
@@ -68,7 +69,7 @@ export async function runProgram(args: readonly string[], program: Program): Pro
       for (const line of helpOf(command)) terminal.line(line)
       return 0
     }
-    const around: Surroundings = { terminal, environment, directory, signal }
+    const around: Surroundings = { terminal, environment, directory, signal, hurry }
     return (await command.run(readArguments(command, rest), around)) ?? 0
   } catch (error) {
     // Whoever asked for the end needs no word about it.

@@ -62,6 +62,11 @@ export interface Server {
   store: Store
   network: Network
   calls: CallRegistry
+  /**
+   * Takes no new calls, and resolves when the last live one is over, after `limits.drainSec`, or when `hurry` aborts.
+   * `close` comes after it.
+   */
+  drain(hurry: AbortSignal): Promise<void>
   /** Ends live calls, delivers nothing more, gives everything back. */
   close(): Promise<void>
 }
@@ -204,7 +209,11 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     chainer.start()
     retention.start()
     emitted()
-    return { url, first, store, network, calls, close }
+    const drain = (hurry: AbortSignal): Promise<void> => {
+      api.drain()
+      return calls.drained(config.limits.drainSec * 1000, hurry)
+    }
+    return { url, first, store, network, calls, drain, close }
   } catch (error) {
     await close()
     throw error

@@ -84,6 +84,8 @@ const fileSchema = z.strictObject({
       requestsPerSec: z.number().positive().max(100_000).default(50),
       burst: z.int().positive().max(1_000_000).default(200),
       liveCalls: z.int().positive().max(100_000).default(100),
+      /** How long live calls may go on after the server was asked to end. */
+      drainSec: z.number().min(0).max(86_400).default(20),
     })
     .prefault({}),
   /** Days that what calls leave behind is kept; null: for ever. */

@@ -105,6 +105,15 @@ class Steps {
         'events.append',
         async (t) => (await t.calls.get(TENANT, id)) && (await t.events.append(event)),
       ],
+      ['events.append, run by', (t) => t.events.append(event, processId)],
+      [
+        'transcripts.append, run by',
+        (t) =>
+          t.transcripts.append(
+            { ...turn, callId: id, position, startedAt: at, endedAt: at },
+            processId,
+          ),
+      ],
       ['events.list', (t) => t.events.list(id, null)],
       [
         'transcripts.append',

@@ -305,6 +305,8 @@ export function callTables(
   nextSeq: () => number,
 ): Pick<Tables, 'calls' | 'events' | 'transcripts' | 'signalling'> {
   const { calls, events, turns, signalling, numbers, connections } = rows
+  const isRunBy = async (callId: string, processId: string | null): Promise<boolean> =>
+    (await tx.forUpdate(calls, callId))?.processId === processId
   return {
     calls: {
       async insert(row) {
@@ -349,7 +351,8 @@ export function callTables(
       },
     },
     events: {
-      async append(row) {
+      async append(row, runBy) {
+        if (runBy !== undefined && !(await isRunBy(row.callId, runBy))) return
         assert(tx.get(calls, row.callId), 'an event belongs to a call that exists')
         const data = JSON.parse(JSON.stringify(row.data)) as Record<string, unknown>
         if (await tx.forUpdate(events, row.id)) return
@@ -366,7 +369,8 @@ export function callTables(
       },
     },
     transcripts: {
-      async append(row) {
+      async append(row, runBy) {
+        if (runBy !== undefined && !(await isRunBy(row.callId, runBy))) return
         assert(tx.get(calls, row.callId), 'a turn belongs to a call that exists')
         const key = `${row.callId}/${row.position}`
         if (!(await tx.forUpdate(turns, key))) tx.put(turns, key, row)

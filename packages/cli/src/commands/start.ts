@@ -12,7 +12,7 @@ export const start: Command = {
   words: 'start',
   says: 'Start the server, with an embedded database, a test key and a demo number.',
   options: { quiet: { says: 'print no commands for a first call' } },
-  async run(given, { terminal, environment, directory, signal }) {
+  async run(given, { terminal, environment, directory, signal, hurry }) {
     const config = readConfig(environment, directory)
     const url = listenUrl(config)
     if (config.port !== 0 && (await answers(url, signal))) {
@@ -22,7 +22,15 @@ export const start: Command = {
     try {
       greet(terminal, server, given.flag('quiet'))
       await aborted(signal)
-      terminal.line('Ending live calls, and closing …')
+      const { live } = server.calls
+      if (live > 0) {
+        const { drainSec } = config.limits
+        terminal.line(
+          `Waiting for live calls (${live}), at most ${drainSec} s; once more ends them …`,
+        )
+      }
+      await server.drain(hurry)
+      terminal.line('Closing …')
     } finally {
       await server.close()
     }

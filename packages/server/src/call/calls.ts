@@ -1,6 +1,6 @@
 // All calls of this process: opens a session for each, and brings to it what the API and the network have to say.
 import { failure, type FailureOf } from '@saperly/contract'
-import { deferred, fail, ok, type Deferred, type Result } from '@saperly/kernel'
+import { deferred, fail, Fault, ok, type Deferred, type Result } from '@saperly/kernel'
 import type { NetworkEvent, TracedMessage } from '@saperly/network'
 import { disclosureOf } from '../consent/disclosure.ts'
 import type { CallRow, EventRow, Tenant } from '../store/port.ts'
@@ -21,6 +21,12 @@ const SANDBOX_CALL_LIMIT_MS = 10_000
 const BUSY = 'the network carries as many calls as it can'
 const CUT_OFF = 'the database has not answered this process for too long'
 
+/** How many of the calls that could not be made final are remembered with the time of their end; no more than live. */
+const MAX_HUNG_UP = 10_000
+
+/** `draining`: nothing new is begun; `closing`: what is about to begin does not. */
+type Phase = 'open' | 'draining' | 'closing'
+
 export class CallRegistry implements Calls {
   readonly #deps: CallDeps
   readonly #sessions = new Map<string, Session>()
@@ -31,7 +37,9 @@ export class CallRegistry implements Calls {
   readonly #expected = new Map<string, Deferred<Answer | null>>()
   /** Calls on record whose session is about to open. */
   readonly #opening = new Set<string>()
-  #draining = false
+  /** When calls were hung up that could not be made final. */
+  readonly #hungUpAt = new Map<string, number>()
+  #phase: Phase = 'open'
 
   constructor(deps: CallDeps) {
     this.#deps = deps
@@ -47,6 +55,11 @@ export class CallRegistry implements Calls {
     return [...this.#sessions.keys(), ...this.#opening, ...this.#arriving.keys()]
   }
 
+  /** When a call that has no session any more was hung up, epoch milliseconds; null when nobody here knows. */
+  hungUpAt(callId: string): number | null {
+    return this.#hungUpAt.get(callId) ?? null
+  }
+
   /** Others have taken the calls of this process: their peers are let go, and nothing more is written about them. */
   abandonAll(): void {
     for (const [callId, session] of this.#sessions) {
@@ -56,18 +69,37 @@ export class CallRegistry implements Calls {
   }
 
   drain(): void {
-    this.#draining = true
+    if (this.#phase === 'open') this.#phase = 'draining'
+  }
+
+  /** Drains, and resolves when no call is live any more, or after `limitMs`, or when `signal` aborts. */
+  async drained(limitMs: number, signal: AbortSignal): Promise<void> {
+    this.drain()
+    const over = deferred<'over'>()
+    const limit = this.#deps.clock.schedule(limitMs, () => over.resolve('over'))
+    const onAbort = (): void => over.resolve('over')
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    while (this.#running.size > 0) {
+      const won = await Promise.race([Promise.all(this.#running), over.promise])
+      if (won === 'over') break
+    }
+    limit.cancel()
+    signal.removeEventListener('abort', onAbort)
   }
 
   /** Ends every live call and waits until each is final. */
   async close(): Promise<void> {
-    this.drain()
-    for (const session of this.#sessions.values()) void session.end('process_lost', null)
+    this.#phase = 'closing'
+    // One that fails is given up like any other.
+    for (const session of this.#sessions.values()) {
+      session.end('process_lost', null).catch(() => undefined)
+    }
     while (this.#running.size > 0) await Promise.all(this.#running)
   }
 
   async place(request: PlaceRequest): Promise<Result<CallRow, PlaceFailure>> {
-    if (this.#draining) return fail(failure('Unavailable', { reason: 'draining' }))
+    if (this.#phase !== 'open') return fail(failure('Unavailable', { reason: 'draining' }))
     if (this.#deps.network.load.overloaded) return fail(failure('Unavailable', { reason: BUSY }))
     if (!(await this.#deps.process.confirmed())) {
       return fail(failure('Unavailable', { reason: CUT_OFF }))
@@ -120,7 +152,7 @@ export class CallRegistry implements Calls {
     request: Parameters<Calls['sandboxCall']>[0],
   ): ReturnType<Calls['sandboxCall']> {
     const { key, from, toNumberId: numberId, script } = request
-    if (this.#draining) return fail(failure('Unavailable', { reason: 'draining' }))
+    if (this.#phase !== 'open') return fail(failure('Unavailable', { reason: 'draining' }))
     const visible = key.numberScope === null || key.numberScope.includes(numberId)
     const number = visible ? await this.#deps.store.tables.numbers.get(key, numberId) : null
     if (!number || number.releasedAt !== null) return fail(failure('NumberNotFound', { numberId }))
@@ -158,6 +190,10 @@ export class CallRegistry implements Calls {
     this.#opening.add(call.id)
     const plan = await this.#plan(placement).finally(() => this.#opening.delete(call.id))
     if (call.processId !== this.#deps.process.id) throw new TakenOver(call.id)
+    if (this.#phase === 'closing') {
+      await this.#abandon(call)
+      throw new Fault('the process is closing', { retryable: true })
+    }
     const session = new Session(this.#deps, call, plan)
     this.#sessions.set(call.id, session)
     const ended = this.#arriving.get(call.id)
@@ -202,8 +238,15 @@ export class CallRegistry implements Calls {
     network.post({ type: 'hangUp', callId: call.id })
     if (error instanceof TakenOver) return log.warn('call.taken_over', { callId: call.id })
     log.error('call.session.failed', { callId: call.id }, error)
+    if (call.state !== 'ended') await this.#abandon(call)
+  }
+
+  /** Makes a call final that goes no further here. One that resists is left to whoever looks for calls without a session. */
+  async #abandon(call: CallRow): Promise<void> {
+    const { clock, log } = this.#deps
+    const now = clock.now()
     const sinceMs = (answeredAt: number | null): number | null =>
-      answeredAt === null ? null : this.#deps.clock.now() - answeredAt
+      answeredAt === null ? null : now - answeredAt
     const end = {
       measuredMs: sinceMs(call.answeredAt),
       targetMs: sinceMs(call.bridge?.answeredAt ?? null),
@@ -214,9 +257,11 @@ export class CallRegistry implements Calls {
       recordingPath: null,
       hasTranscript: true,
     }
-    if (call.state === 'ended') return
     await persist(this.#deps, () => finish(this.#deps, call, 'abandon', end)).catch(
-      (fault: unknown) => log.error('call.abandon.failed', { callId: call.id }, fault),
+      (fault: unknown) => {
+        log.error('call.abandon.failed', { callId: call.id }, fault)
+        if (this.#hungUpAt.size < MAX_HUNG_UP) this.#hungUpAt.set(call.id, now)
+      },
     )
   }
 
@@ -233,7 +278,7 @@ export class CallRegistry implements Calls {
     const { network, log } = this.#deps
     const { callId } = incoming
     const refuse = (sipCode: number): void => network.post({ type: 'reject', callId, sipCode })
-    if (this.#draining) return refuse(503)
+    if (this.#phase !== 'open') return refuse(503)
     this.#arriving.set(callId, null)
     try {
       if (!(await this.#deps.process.confirmed())) return refuse(503)

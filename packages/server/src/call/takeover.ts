@@ -18,6 +18,8 @@ export const ORPHAN_GRACE_MS = 10_000
 /** The calls that this process runs, or is about to. */
 export interface Running {
   readonly ids: readonly string[]
+  /** When a call that it runs no more was hung up. */
+  hungUpAt(callId: string): number | null
 }
 
 export class Takeover {
@@ -99,8 +101,10 @@ export class Takeover {
 
   /** One that can't be ended now stays this process's own, and is tried again as such. */
   async #endOne(call: CallRow): Promise<void> {
+    const hungUpAt = this.#running.hungUpAt(call.id) ?? 0
+    const known = { ...call, heartbeatAt: Math.max(call.heartbeatAt, hungUpAt) }
     const failed = (error: unknown): void =>
       this.#deps.log.error('call.recovery.failed', { callId: call.id }, error)
-    await recoverCall(this.#deps, call).catch(failed)
+    await recoverCall(this.#deps, known).catch(failed)
   }
 }

@@ -108,6 +108,7 @@ export class CallLog {
   readonly #deps: TimelineDeps
   readonly #timeline: Timeline
   readonly #callId: string
+  readonly #processId: string | null
   readonly #tenant: Tenant
   #last: Promise<void> = Promise.resolve()
   #position = 0
@@ -116,6 +117,7 @@ export class CallLog {
     this.#deps = deps
     this.#timeline = timeline
     this.#callId = call.id
+    this.#processId = call.processId
     this.#tenant = { workspaceId: call.workspaceId, environment: call.environment }
   }
 
@@ -127,12 +129,12 @@ export class CallLog {
   event(type: TimelineType, data: Record<string, unknown>): void {
     const { ids, clock, store } = this.#deps
     const row = { id: ids.next('evt'), callId: this.#callId, type, at: clock.now(), data }
-    this.#write(() => store.tables.events.append(row))
+    this.#write(() => store.tables.events.append(row, this.#processId))
   }
 
   turn(turn: Omit<TurnRow, 'callId' | 'position'>): void {
     const row = { ...turn, callId: this.#callId, position: this.#position++ }
-    this.#write(() => this.#deps.store.tables.transcripts.append(row))
+    this.#write(() => this.#deps.store.tables.transcripts.append(row, this.#processId))
   }
 
   /** An audit row about this call, in order with its events. */

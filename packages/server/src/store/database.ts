@@ -64,6 +64,8 @@ export interface DatabaseLimits {
   connections?: number
   /** How long a statement waits for a lock; without one, as long as a statement may take at all. */
   lockTimeoutMs?: number
+  /** How long an answer is waited for, whatever the server does; without one, as long as the connection lasts. */
+  answerTimeoutMs?: number
 }
 
 export class Database implements Sql {
@@ -76,6 +78,7 @@ export class Database implements Sql {
       ...connectionConfig(address),
       max: limits.connections ?? POOL_MAX,
       ...(limits.lockTimeoutMs ? { lock_timeout: limits.lockTimeoutMs } : {}),
+      ...(limits.answerTimeoutMs ? { query_timeout: limits.answerTimeoutMs } : {}),
       statement_timeout: STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     })
@@ -151,7 +154,8 @@ function asOurs(error: unknown): unknown {
   const fromDriver =
     error instanceof pg.DatabaseError || (error instanceof Error && 'syscall' in error)
   const lost =
-    error instanceof Error && /^Connection terminated|^timeout exceeded/.test(error.message)
+    error instanceof Error &&
+    /^Connection terminated|^timeout exceeded|^Query read timeout/.test(error.message)
   return fromDriver || lost ? faultOf(error) : error
 }
 

@@ -261,14 +261,17 @@ export interface Tables {
     list(): Promise<ProcessRow[]>
   }
   events: {
-    /** A second time changes nothing: whoever lost the answer of the first may ask again. */
-    append(row: EventRow): Promise<void>
+    /**
+     * A second time changes nothing: whoever lost the answer of the first may ask again. With `runBy`, nothing is
+     * written unless that process still runs the call.
+     */
+    append(row: EventRow, runBy?: OwnedCall['processId']): Promise<void>
     /** Oldest first, at most 10,000; those after the event `afterId` when given. */
     list(callId: string, afterId: string | null): Promise<EventRow[]>
   }
   transcripts: {
-    /** As for events, a second time changes nothing. */
-    append(row: TurnRow): Promise<void>
+    /** As for events, a second time changes nothing, nor does a process that runs the call no more. */
+    append(row: TurnRow, runBy?: OwnedCall['processId']): Promise<void>
     list(callId: string): Promise<TurnRow[]>
     count(callId: string): Promise<number>
   }

@@ -29,6 +29,9 @@ import { workspaces } from './workspaces.ts'
 /** Live calls that a new workspace may have in each environment. */
 export const DEFAULT_MAX_LIVE_CALLS = 100
 
+/** How long a beat waits for its answer: so that the next one comes within the lease. */
+const BEAT_ANSWER_MS = 2_500
+
 export interface StoreOptions {
   address: DatabaseAddress
   clock: Clock
@@ -54,6 +57,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const ofLane = { connections: 1, lockTimeoutMs: LANE_LOCK_TIMEOUT_MS }
   const lane = new LedgerLane(new Database(address, log, ofLane), database, log)
 
+  // Beats wait neither behind the work of a busy pool nor for a server that has gone without a word.
+  const ofBeats = { connections: 1, answerTimeoutMs: BEAT_ANSWER_MS }
+  const beats = new Database(address, log, ofBeats)
+
   const tablesOver = (sql: Sql, move: MoveLedger): Tables => ({
     workspaces: workspaces(sql, ids, maxLiveCalls),
     keys: keys(sql),
@@ -77,11 +84,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   })
 
   return {
-    tables: tablesOver(database, (move) => lane.move(move)),
+    tables: { ...tablesOver(database, (move) => lane.move(move)), processes: processes(beats) },
     // What a transaction moves is a part of it, and can't be one of another.
     transaction: (body) => database.atomic((sql) => body(tablesOver(sql, moveAlone(sql)))),
     async close() {
       await lane.close()
+      await beats.close()
       await database.close()
     },
   }

@@ -1,6 +1,7 @@
 // What was said in a call, turn by turn.
 import { assert } from '@saperly/kernel'
 import { columns, insertion } from './columns.ts'
+import { ifRun } from './events.ts'
 import type { Tables, Tenant, TurnRow } from './port.ts'
 import { type Sql, first } from './sql.ts'
 
@@ -20,19 +21,23 @@ const FIELDS = [
 
 export function transcripts(sql: Sql): Tables['transcripts'] {
   return {
-    async append(row) {
-      const tenant = first(
-        await sql.rows<Tenant>('select workspace_id, environment from call where id = $1', [
-          row.callId,
-        ]),
-      )
-      assert(tenant, 'a turn belongs to a call that exists')
-      const insert = insertion<TurnRow & Tenant>(
-        'call_turn',
-        ['workspaceId', 'environment', ...FIELDS],
-        { ...tenant, ...row },
-      )
-      await sql.count(`${insert.text} on conflict do nothing`, insert.values)
+    async append(row, runBy) {
+      await sql.atomic(async (own) => {
+        const call = first(
+          await own.rows<Tenant>(
+            `select workspace_id, environment from call where id = $1 ${ifRun(runBy, '$2')}`,
+            [row.callId, ...(runBy === undefined ? [] : [runBy])],
+          ),
+        )
+        if (!call && runBy !== undefined) return
+        assert(call, 'a turn belongs to a call that exists')
+        const insert = insertion<TurnRow & Tenant>(
+          'call_turn',
+          ['workspaceId', 'environment', ...FIELDS],
+          { ...call, ...row },
+        )
+        await own.count(`${insert.text} on conflict do nothing`, insert.values)
+      })
     },
     async count(callId) {
       const [answer] = await sql.rows<{ count: number }>(
