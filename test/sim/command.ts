@@ -8,6 +8,8 @@ export interface Options {
   calls: number
   /** Calls asked for in one simulation, that is with one seed. */
   callsPerSeed: number
+  /** Processes that share the database. */
+  processes: number
   /** Prints the whole log of every simulation, not only of those that broke something. */
   log: boolean
   /** Of what is checked out, so that a failure names it. */
@@ -22,10 +24,11 @@ const MAX_PRINTED = 200_000
 
 /** Plays them; how many seeds broke an invariant. */
 export async function play(options: Options): Promise<number> {
-  const { seed: first, calls, callsPerSeed, print, elapsedMs } = options
+  const { seed: first, calls, callsPerSeed, processes, print, elapsedMs } = options
   const ended: Record<string, number> = {}
   const failing: number[] = []
   let crashes = 0
+  let lost = 0
   let orphans = 0
   let recorded = 0
   let asked = 0
@@ -33,9 +36,10 @@ export async function play(options: Options): Promise<number> {
   const startedMs = elapsedMs()
   while (asked < calls) {
     const seed = first + seeds++
-    const result = await simulate({ seed, calls: Math.min(callsPerSeed, calls - asked) })
+    const result = await simulate({ seed, calls: Math.min(callsPerSeed, calls - asked), processes })
     asked += result.asked
     crashes += result.crashes
+    lost += result.lost
     orphans += result.orphans
     for (const [how, count] of Object.entries(result.ended)) {
       ended[how] = (ended[how] ?? 0) + count
@@ -49,7 +53,7 @@ export async function play(options: Options): Promise<number> {
     print(`${String(count).padStart(9)}  ${how}`)
   }
   print(
-    `${asked} calls asked for, ${recorded} recorded, ${seeds} seeds, ${crashes} crashes, ` +
+    `${asked} calls asked for, ${recorded} recorded, ${seeds} seeds, ${crashes} crashes, ${lost} given up while they were paused, ` +
       `${orphans} calls ended by the next process only, ` +
       `${seconds.toFixed(1)} s, ${Math.round(recorded / seconds)} recorded calls a second`,
   )
@@ -58,10 +62,12 @@ export async function play(options: Options): Promise<number> {
 }
 
 function report({ seed, violations, lines, asked }: SimulationResult, options: Options): void {
-  const { print, commit } = options
+  const { print, commit, processes } = options
   const from = Math.max(0, lines.length - MAX_PRINTED)
   if (from > 0) print(`(${from} lines before)`)
   for (const line of lines.slice(from)) print(line)
   for (const { invariant, what, at } of violations) print(`${at} BROKEN ${invariant}: ${what}`)
-  print(`seed ${seed}, commit ${commit}; again: npm run sim -- --seed ${seed} --calls ${asked}`)
+  print(
+    `seed ${seed}, commit ${commit}; again: npm run sim -- --seed ${seed} --calls ${asked} --processes ${processes}`,
+  )
 }

@@ -1,7 +1,7 @@
 // What a store does to a process in a bad world: slow answers, outages, commits that fail or whose answer is lost, death.
-import type { Clock } from '@saperly/kernel'
 import type { Chance } from './chance.ts'
 import type { Journal } from './journal.ts'
+import type { LifeClock } from './life-clock.ts'
 import { away, type Hooks, unknownOutcome } from './model/store.ts'
 
 /** How often, per statement or per commit; outages in milliseconds. */
@@ -51,7 +51,7 @@ const NEVER = new Promise<never>(() => {})
 export function faultyHooks(world: {
   rates: FaultRates
   chance: Chance
-  clock: Clock
+  clock: LifeClock
   journal: Journal
   /** Ends the process, here and now. */
   crash: () => void
@@ -80,6 +80,7 @@ export function faultyHooks(world: {
     async statement(name, _args, run) {
       await disturb(name)
       const value = await run()
+      await clock.running()
       // An answer takes its time too, and the world goes on meanwhile.
       if (chance.hits(rates.slow)) await pause(chance.between(1, rates.slowMs))
       if (chance.hits(rates.crash)) await die(`after ${name}`)
@@ -98,6 +99,7 @@ export function faultyHooks(world: {
       const unknown = chance.hits(rates.commitUnknown)
       if (unknown && chance.hits(0.5)) throw unknownOutcome()
       run()
+      await clock.running()
       if (chance.hits(rates.crash)) await die('after a commit')
       if (unknown) {
         journal.note('the answer to a commit is lost')

@@ -1,10 +1,13 @@
 // The clock of one process: its timers die with it, and are counted while it lives.
-import { type Clock, cancelledBy, type Timer } from '@saperly/kernel'
+import { type Clock, cancelledBy, deferred, type Deferred, type Timer } from '@saperly/kernel'
 
 export class LifeClock implements Clock {
   readonly #clock: Clock
   readonly #live = new Set<Timer>()
   #dead = false
+  /** What fell due while the process was paused; null while it runs. */
+  #held: (() => void)[] | null = null
+  #resumed: Deferred<void> | null = null
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -25,13 +28,20 @@ export class LifeClock implements Clock {
 
   schedule(delayMs: number, callback: () => void): Timer {
     if (this.#dead) return { cancel: () => {} }
+    let cancelled = false
     const timer = this.#clock.schedule(delayMs, () => {
-      this.#live.delete(timer)
-      callback()
+      const fire = (): void => {
+        if (cancelled) return
+        this.#live.delete(timer)
+        callback()
+      }
+      if (this.#held) this.#held.push(fire)
+      else fire()
     })
     this.#live.add(timer)
     return {
       cancel: () => {
+        cancelled = true
         this.#live.delete(timer)
         timer.cancel()
       },
@@ -53,10 +63,34 @@ export class LifeClock implements Clock {
     })
   }
 
+  get paused(): boolean {
+    return this.#held !== null
+  }
+
+  /** SIGSTOP: time goes on, and the process does not. */
+  pause(): void {
+    this.#held ??= []
+    this.#resumed ??= deferred<void>()
+  }
+
+  /** SIGCONT: what fell due meanwhile happens now, one after the other. */
+  resume(): void {
+    for (const fire of this.#held ?? []) this.#clock.schedule(0, fire)
+    this.#held = null
+    this.#resumed?.resolve()
+    this.#resumed = null
+  }
+
+  /** Resolves at once while the process runs, else when it goes on. */
+  async running(): Promise<void> {
+    while (this.#resumed) await this.#resumed.promise
+  }
+
   /** The process is gone. */
   kill(): void {
     this.#dead = true
     for (const timer of this.#live) timer.cancel()
     this.#live.clear()
+    this.#held = null
   }
 }

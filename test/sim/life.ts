@@ -80,8 +80,8 @@ export class Life {
     this.#chainer = new AuditChainer({ store, clock, log: silentLog })
   }
 
-  /** Finishes what the last process left, and takes calls. False when the database let it down. */
-  async start(): Promise<boolean> {
+  /** Finishes what the last process left, and takes calls; `alone`: there is no other. False when the database let it down. */
+  async start(alone = true): Promise<boolean> {
     const { chance, log, targets } = this.#world
     const { store, ids } = this
     const clock = this.#world.plant.clock?.(this.clock, chance) ?? this.clock
@@ -113,7 +113,7 @@ export class Life {
     const calls = new CallRegistry(deps)
     const takeover = new Takeover(deps, calls)
     this.#takeover = takeover
-    await this.request(() => takeover.begin(true))
+    await this.request(() => takeover.begin(alone))
     this.#lease.start({ renewed: () => takeover.wake(), lost: () => calls.abandonAll() })
     this.#world.journal.note('a process starts')
     this.calls = calls
@@ -130,6 +130,13 @@ export class Life {
   /** The weather clears for what is left of this life. */
   calm(): void {
     for (const name of Object.keys(this.#rates) as (keyof FaultRates)[]) this.#rates[name] = 0
+  }
+
+  /** SIGSTOP, and SIGCONT `ms` later. */
+  pause(ms: number): void {
+    this.#world.journal.note(`a process is paused for ${ms} ms`)
+    this.clock.pause()
+    this.#world.clock.schedule(ms, () => this.clock.resume())
   }
 
   /** kill -9. */

@@ -8,6 +8,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     calls: { type: 'string', default: '1000' },
     'calls-per-seed': { type: 'string', default: '200' },
+    processes: { type: 'string', default: '1' },
     log: { type: 'boolean', default: false },
   },
 })
@@ -42,6 +43,7 @@ const failing = await play({
   seed: whole('seed'),
   calls: whole('calls'),
   callsPerSeed: whole('calls-per-seed'),
+  processes: whole('processes'),
   log: values.log,
   commit: commit(),
   print: (line) => process.stdout.write(`${line}\n`),

@@ -24,6 +24,8 @@ export interface Simulation {
   calls: number
   plant?: Plant
   rates?: FaultRates | undefined
+  /** Processes that share the database; one of several is paused now and then. One by default. */
+  processes?: number
 }
 
 export interface SimulationResult {
@@ -36,6 +38,8 @@ export interface SimulationResult {
   /** Calls that came to be, by how they ended. */
   ended: Readonly<Record<string, number>>
   crashes: number
+  /** Processes that were paused for longer than their lease, and found out. */
+  lost: number
   /** Calls without an owner in a process that lived to the end: its successor ended them. */
   orphans: number
   simulatedMs: number
@@ -45,6 +49,9 @@ const PEERS = Array.from({ length: 14 }, (_, index) => `+155555501${10 + index}`
 /** Simulated time after which a world that has not come to rest is called stuck. */
 const LIMIT_MS = 12 * 3_600_000
 const RESTART_MS = 1_500
+/** How often one of several processes is paused, and for how long: within its lease, and beyond. */
+const PAUSE_RATE = 0.06
+const PAUSES_MS = [2_000, 6_500, 12_000, 40_000]
 /** Simulated seconds within which a process must have closed. */
 const CLOSING_SEC = 600
 
@@ -53,8 +60,9 @@ export async function simulate({
   calls,
   plant = {},
   rates,
+  processes = 1,
 }: Simulation): Promise<SimulationResult> {
-  const world = new SimWorld(seed, plant, rates)
+  const world = new SimWorld(seed, plant, rates, processes)
   await world.furnish()
   await world.run(calls)
   return world.result(calls)
@@ -69,13 +77,15 @@ class SimWorld {
   readonly #checkers: Checkers
   readonly #customers: Customers
   readonly #context: LifeWorld
-  #life: Life | null = null
+  readonly #lives: (Life | null)[]
   #crashes = 0
   #orphans = 0
+  #lost = 0
   /** Scopes of this process that were open before, and those that died open with a simulated one. */
   #scopes = liveScopes()
 
-  constructor(seed: number, plant: Plant, rates: FaultRates | undefined) {
+  constructor(seed: number, plant: Plant, rates: FaultRates | undefined, processes: number) {
+    this.#lives = Array.from({ length: processes }, () => null)
     this.#seed = seed
     const random = seededRandom(seed)
     const chance = new Chance(seededRandom(seed ^ 0x5bd1e995))
@@ -96,7 +106,7 @@ class SimWorld {
       keys: KEYS,
       numbers,
       peers: PEERS,
-      life: () => this.#life,
+      life: () => this.#answering(),
       reported: (callId) => this.#checkers.reported(callId),
     })
     this.#context = {
@@ -112,6 +122,9 @@ class SimWorld {
       posted: (command) => this.#checkers.onCommand(command),
       log: {
         ...silentLog,
+        warn: (event) => {
+          if (event === 'process.lost') this.#lost++
+        },
         error: (event, fields, cause) => {
           const why = cause instanceof Error ? `${cause.name} ${cause.message}` : ''
           const callId = String(fields?.['callId'] ?? '')
@@ -150,6 +163,7 @@ class SimWorld {
     for (let asked = 0; asked < calls; asked++) {
       this.#customers.begin()
       for (let stirs = this.#chance.between(0, 3); stirs > 0; stirs--) this.#customers.stir()
+      this.#pauseSome()
       await this.#advance(
         this.#chance.weighted([
           [3, 0],
@@ -178,6 +192,7 @@ class SimWorld {
       asked,
       ended,
       crashes: this.#crashes,
+      lost: this.#lost,
       orphans: this.#orphans,
       simulatedMs: this.#clock.monotonicMs(),
     }
@@ -185,9 +200,9 @@ class SimWorld {
 
   /** Until nobody wants anything and no call is live. */
   async #rest(): Promise<void> {
-    while (this.#customers.busy > 0 || (this.#life?.calls?.live ?? 1) > 0) {
+    while (this.#customers.busy > 0 || this.#liveCalls() > 0) {
       if (this.#clock.monotonicMs() > LIMIT_MS) {
-        const left = `${this.#customers.busy} requests, ${this.#life?.calls?.live ?? '?'} calls`
+        const left = `${this.#customers.busy} requests, ${this.#liveCalls()} calls`
         return this.#journal.broken('a call of a living process comes to its end', left)
       }
       await this.#advance(5_000)
@@ -197,14 +212,41 @@ class SimWorld {
   /** The last process gives everything back; another one ends what has lost its owner, and does the same. */
   async #closeLast(): Promise<void> {
     this.#context.rates = CALM
-    if (this.#life && !this.#life.dead) await this.#close(this.#life)
-    this.#life?.kill()
-    this.#orphans = [...this.#model.rows.calls.rows.values()].filter(
-      ({ row }) => row.state !== 'ended',
-    ).length
+    for (const life of this.#lives) life?.clock.resume()
+    for (const life of this.#lives) {
+      if (life && !life.dead) await this.#close(life)
+      life?.kill()
+    }
+    this.#orphans = this.#unfinished()
+    this.#lives.splice(1)
     await this.#live()
-    assert(this.#life, 'a calm world has a process')
-    await this.#close(this.#life)
+    const [last] = this.#lives
+    assert(last, 'a calm world has a process')
+    await this.#close(last)
+  }
+
+  #unfinished(): number {
+    const rows = [...this.#model.rows.calls.rows.values()]
+    return rows.filter(({ row }) => row.state !== 'ended').length
+  }
+
+  /** Calls that somebody runs; of several processes, those too that nobody runs: some other will. */
+  #liveCalls(): number {
+    if (this.#lives.length > 1) return this.#unfinished()
+    return this.#lives[0]?.calls?.live ?? 1
+  }
+
+  /** The process that a customer gets to. */
+  #answering(): Life | null {
+    if (this.#lives.length === 1) return this.#lives[0] ?? null
+    const up = this.#lives.filter((life) => life && !life.dead && !life.clock.paused && life.calls)
+    return up.length === 0 ? null : this.#chance.pick(up)
+  }
+
+  #pauseSome(): void {
+    if (this.#lives.length === 1 || !this.#chance.hits(PAUSE_RATE)) return
+    const life = this.#chance.pick(this.#lives)
+    if (life && !life.dead && !life.clock.paused) life.pause(this.#chance.pick(PAUSES_MS))
   }
 
   async #close(life: Life): Promise<void> {
@@ -215,8 +257,9 @@ class SimWorld {
     const left = {
       unclosed: Number(!closed),
       timers: life.clock.pending,
-      scopes: liveScopes() - this.#scopes,
-      locks: this.#model.database.locks.held,
+      // Scopes and locks are not told apart by process.
+      scopes: this.#lives.length > 1 ? 0 : liveScopes() - this.#scopes,
+      locks: this.#lives.length > 1 ? 0 : this.#model.database.locks.held,
       legs: life.carrier.live,
     }
     const open = Object.entries(left).filter(([, count]) => count !== 0)
@@ -225,22 +268,24 @@ class SimWorld {
 
   async #advance(ms: number): Promise<void> {
     await this.#clock.advance(ms)
-    if (this.#life?.dead) await this.#live()
+    if (this.#lives.some((life) => life?.dead)) await this.#live()
   }
 
-  /** A process that takes calls, however often it has to be started. */
+  /** Processes that take calls, however often they have to be started. */
   async #live(): Promise<void> {
     for (;;) {
-      if (this.#life) {
+      const place = this.#lives.findIndex((life) => !life || life.dead)
+      if (place < 0) return
+      if (this.#lives[place]) {
         this.#crashes++
         await this.#clock.advance(RESTART_MS)
         // What died open stays open: its code never goes on.
         this.#scopes = liveScopes()
       }
       const life = new Life(this.#context)
-      this.#life = life
+      this.#lives[place] = life
       let started: boolean | null = null
-      life.start().then(
+      life.start(this.#lives.length === 1).then(
         () => (started = true),
         (error: unknown) => {
           this.#journal.note(`a start failed: ${String(error)}`)
@@ -248,8 +293,7 @@ class SimWorld {
         },
       )
       while (started === null) await this.#clock.advance(100)
-      if (started && !life.dead) return
-      life.kill()
+      if (!started) life.kill()
     }
   }
 }

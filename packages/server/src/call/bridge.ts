@@ -52,7 +52,7 @@ export class Bridge {
 
   /** Holds the first slice of the target's leg, and then has the network call it. Null, or why it was not called. */
   async dial(to: string): Promise<Refusal | null> {
-    const { network, store } = this.#deps
+    const { network, store, process } = this.#deps
     const call = this.#hooks.call()
     if (this.#targets >= MAX_TARGETS) return 'too_many_transfers'
     const refusal = await this.#reserve(call, this.#recordOf(call, to))
@@ -60,11 +60,13 @@ export class Bridge {
     const own =
       call.environment === 'test' &&
       (await persist(this.#deps, () => store.tables.numbers.findActive('test', to))) !== null
+    const from = await this.#callerFor(call)
+    if (!(await process.runs(call))) throw new TakenOver(call.id)
     network.post({
       type: 'bridge',
       callId: call.id,
       to,
-      from: await this.#callerFor(call),
+      from,
       toOwnNumber: own,
       callerIdName: this.#plan.callerIdName,
       ringTimeoutMs: (call.ringTimeoutSec || DEFAULT_RING_TIMEOUT_SEC) * 1000,

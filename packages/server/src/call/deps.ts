@@ -31,7 +31,7 @@ export interface CallDeps {
   ids: Ids
   log: Log
   /** This process, which runs the calls that it makes. */
-  process: Pick<Lease, 'id' | 'confirmed'>
+  process: Pick<Lease, 'id' | 'confirmed' | 'runs'>
   /** Makes the recording of a dead process whole; null when there is nothing to hear. */
   repairRecording: (path: string) => Promise<number | null>
   /** Something was committed that waits for its place in the audit chain. */

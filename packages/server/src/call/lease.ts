@@ -1,6 +1,6 @@
 // This process among those that share the database: its id, and the lease that all of its calls live under.
 import { assert, type Clock, Fault, type Ids, type Log, type Timer } from '@saperly/kernel'
-import type { ProcessRole, Store } from '../store/port.ts'
+import type { OwnedCall, ProcessRole, Store } from '../store/port.ts'
 
 /** How long a process is believed to be alive after its last beat. */
 export const LEASE_MS = 7_000
@@ -85,13 +85,23 @@ export class Lease {
     return this.#standing !== 'left' && this.#beat()
   }
 
+  /** Whether the call is certainly this process's own: asked before anything that costs money begins. */
+  async runs(call: OwnedCall): Promise<boolean> {
+    return (await this.confirmed()) && call.processId === this.#id
+  }
+
   /** The process ends. What it has not finished is taken by others. */
   async close(): Promise<void> {
     const former = this.#standing
     this.#standing = 'left'
     this.#timer?.cancel()
     await this.#beating
-    if (former === 'member') await this.#deps.store.tables.processes.leave(this.#id)
+    if (former !== 'member') return
+    const { store, log } = this.#deps
+    // A database that is away sees the lease run out.
+    await store.tables.processes
+      .leave(this.#id)
+      .catch((error: unknown) => log.error('process.leave.failed', { processId: this.#id }, error))
   }
 
   #schedule(): void {

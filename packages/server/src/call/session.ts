@@ -89,17 +89,20 @@ export class Session {
 
   /** The two openings: one asks the carrier, the other takes its call. From here on they are the same. */
   async #begin(): Promise<void> {
-    const { network, store } = this.#deps
+    const { network, store, process } = this.#deps
     const { id: callId, direction, environment, from, to, ringTimeoutSec } = this.#call
     const { talk, recordTo, callerIdName } = this.plan
     if (direction === 'inbound') {
       await this.#move('ring', {}, 'ringing', {})
+      if (!(await process.runs(this.#call))) throw new TakenOver(callId)
       return network.post({ type: 'answer', callId, talk, recordTo })
     }
     await this.#move('dial', {}, null, {})
     const own =
       environment === 'test' &&
       (await persist(this.#deps, () => store.tables.numbers.findActive('test', to)))
+    // A process that was paused calls nobody whose money others have given back meanwhile.
+    if (!(await process.runs(this.#call))) throw new TakenOver(callId)
     network.post({
       type: 'dial',
       callId,

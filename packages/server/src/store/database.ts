@@ -12,14 +12,15 @@ export type DatabaseAddress =
 const POOL_MAX = 8
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 15_000
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+/** A process that has stopped in the middle of one keeps others from its rows no longer than its lease lasts. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 7_000
 /** Retries of a transaction that the server gave up for another's sake. */
 const MAX_RETRIES = 3
 
 /** Serialisation failure and deadlock: rolled back whole, and worth doing again. */
 const RETRIABLE = new Set(['40001', '40P01'])
 /** Classes of SQLSTATE that say the server is away or overloaded: connection, resources, operator intervention. */
-const AWAY = /^(08|53|57P0|57014|58)/
+const AWAY = /^(08|25P03|53|57P0|57014|58)/
 
 export function connectionConfig(address: DatabaseAddress): pg.ClientConfig {
   const where =
