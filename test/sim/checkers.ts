@@ -59,6 +59,7 @@ export class Checkers {
       else if (table === 'transfer') this.#onTransfer(row as TransferRow)
     }
     for (const { table, row } of commit.changes) {
+      if (table === 'call_event') this.#onEvent(row as EventRow)
       if (table === 'call') this.#onCall(commit, row as CallRow)
     }
   }
@@ -96,6 +97,13 @@ export class Checkers {
     if (beyond && !this.#reported.has(callId)) {
       const figures = `${row.postedCents} of ${-row.holdCents} held`
       this.#broken('settled is at most held', `${callId} hold ${hold}: ${figures}`)
+    }
+  }
+
+  #onEvent({ callId, type }: EventRow): void {
+    const earlier = this.#events(callId).filter((row) => row.type === 'ended')
+    if (earlier.length > (type === 'ended' ? 1 : 0)) {
+      this.#broken('nothing happens on a call after its end', `${callId} ${type}`)
     }
   }
 

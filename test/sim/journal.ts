@@ -17,6 +17,7 @@ export type Invariant =
   | 'an idempotency key makes one call'
   | 'nothing is left behind'
   | 'events replay to the stored state'
+  | 'nothing happens on a call after its end'
   | 'a call of a living process comes to its end'
   | 'the audit chain is whole'
   | 'a call outlives a short outage'

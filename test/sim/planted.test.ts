@@ -6,10 +6,10 @@ import { simulate } from './simulate.ts'
 const SEEDS = [501, 502, 503, 504, 505, 506]
 const CALLS = 150
 
-test.each(Object.entries(PLANTS))('%s is caught', async (_, { breaks, plant, rates }) => {
+test.each(Object.entries(PLANTS))('%s is caught', async (_, { breaks, ...world }) => {
   const broken = new Set<string>()
   for (const seed of SEEDS) {
-    const { violations } = await simulate({ seed, calls: CALLS, plant, rates })
+    const { violations } = await simulate({ seed, calls: CALLS, ...world })
     for (const { invariant } of violations) broken.add(invariant)
     if (broken.has(breaks)) break
   }

@@ -47,6 +47,8 @@ const SECOND_HOLD = 77
 /** A bug, what it breaks, and the weather in which it shows; any, when none is named. */
 interface Planted {
   breaks: Invariant
+  /** Processes that share the store; one by default. */
+  processes?: number
   plant: Plant
   rates?: FaultRates
 }
@@ -139,6 +141,21 @@ export const PLANTS: Record<string, Planted> = {
           },
         }),
     },
+  },
+  'a process that was given up goes on writing': {
+    breaks: 'nothing happens on a call after its end',
+    processes: 2,
+    rates: CALM,
+    plant: instead('events.append', ({ events }, args) => {
+      const [row] = args as Parameters<Tables['events']['append']>
+      return events.append(row)
+    }),
+  },
+  'nobody takes over': {
+    breaks: 'a call of a living process comes to its end',
+    processes: 2,
+    rates: { ...CALM, crash: 0.002 },
+    plant: instead('calls.takeOver', () => Promise.resolve([])),
   },
   'an outage that is not outlived': {
     breaks: 'a call outlives a short outage',
