@@ -1,5 +1,6 @@
 // The invariants of the design, looked at with every commit and every command to the network, and once more at the end.
-import type { NetworkCommand } from '@saperly/network'
+import { billedSeconds, type Clock, costCents } from '@saperly/kernel'
+import type { NetworkCommand, NetworkEvent } from '@saperly/network'
 import type {
   CallRow,
   ConsentRow,
@@ -38,8 +39,12 @@ export class Checkers {
   readonly #optOuts = new Map<string, Span[]>()
   readonly #orders = new Map<string, string>()
   readonly #spoken = new Set<string>()
+  /** Of calls that talk: since when, and from when on they are asked to end. */
+  readonly #talking = new Map<string, { sinceMs: number; untilMs: number }>()
+  readonly #clock: Clock
 
-  constructor(model: ModelStore, journal: Journal) {
+  constructor(model: ModelStore, journal: Journal, clock: Clock) {
+    this.#clock = clock
     this.#model = model
     this.#journal = journal
     model.database.watchers.push((commit) => this.#onCommit(commit))
@@ -137,10 +142,35 @@ export class Checkers {
     const { callId } = command
     this.#journal.note(`> ${callId} ${command.type}`)
     if (command.type === 'dial') this.#onDial(callId)
-    else if (command.type === 'bridge') this.#onBridge(callId)
+    else if (command.type === 'hangUp') {
+      const talking = this.#talking.get(callId)
+      if (talking) talking.untilMs = Math.min(talking.untilMs, this.#clock.monotonicMs())
+    } else if (command.type === 'bridge') this.#onBridge(callId)
     else if (command.type === 'speak' && !this.#spoken.has(callId)) {
       this.#spoken.add(callId)
       if (!command.protected) this.#broken('nothing is spoken before the disclosure', callId)
+    }
+  }
+
+  /** What the network has told a living process. */
+  onEvent(event: NetworkEvent): void {
+    const nowMs = this.#clock.monotonicMs()
+    const { callId, type } = event
+    if (type === 'answered') this.#talking.set(callId, { sinceMs: nowMs, untilMs: Infinity })
+    if (type === 'ended') this.#onTalked(callId, nowMs)
+  }
+
+  /** A hang-up may take its time, and may be lost: it is the asking that must not come too late. */
+  #onTalked(callId: string, nowMs: number): void {
+    const talking = this.#talking.get(callId)
+    const call = this.#model.rows.calls.rows.get(callId)?.row
+    if (!talking || !call) return
+    const sec = billedSeconds(Math.min(nowMs, talking.untilMs) - talking.sinceMs)
+    const heldCents = this.#postings(callId)
+      .filter(({ hold, type }) => hold === 0 && !RESOLVING.includes(type))
+      .reduce((sum, { holdCents }) => sum + holdCents, 0)
+    if (costCents(sec, call.rateCentsPerMin) > heldCents) {
+      this.#broken('a call ends inside of what is held', `${callId}: ${sec} s for ${heldCents}`)
     }
   }
 

@@ -1,5 +1,5 @@
 // What the simulator has found in the control plane, each once more by hand: one call, one moment, one thing that goes wrong.
-import { seededRandom, SimClock, silentLog } from '@saperly/kernel'
+import { Fault, seededRandom, SimClock, silentLog } from '@saperly/kernel'
 import type { NetworkCommand, NetworkEvent } from '@saperly/network'
 import { expect, test } from 'vitest'
 import type { Brains } from '../../packages/server/src/brain/port.ts'
@@ -17,7 +17,7 @@ import { Chance } from './chance.ts'
 import { CALM } from './faults.ts'
 import { Journal } from './journal.ts'
 import { Life } from './life.ts'
-import { ModelStore, surround, unknownOutcome } from './model/store.ts'
+import { away, ModelStore, surround, unknownOutcome } from './model/store.ts'
 
 const PEER = '+15555550123'
 const DIALOG = { callId: 'x', localTag: 'a', remoteTag: 'b', localUri: '', remoteUri: '' }
@@ -46,15 +46,25 @@ class Bench {
   readonly commands: NetworkCommand[] = []
   /** The answer to the next commit that changes a call in this way is lost. */
   losesCommit: ((row: CallRow) => boolean) | null = null
+  /** The database refuses every commit of such a call, for ever. */
+  refusesCommit: ((row: CallRow) => boolean) | null = null
   /** The answer to the next statement of this name is lost. */
   losesAnswer: string | null = null
+  /** The database is away. */
+  away = false
   #tell: (event: NetworkEvent) => void = () => {}
 
   constructor() {
     const { clock } = this
-    const random = seededRandom(1)
-    this.model = new ModelStore({ clock, random, auditKey: 'k', maxLiveCalls: 10 })
-    this.life = new Life({
+    this.model = new ModelStore({ clock, random: seededRandom(1), auditKey: 'k', maxLiveCalls: 10 })
+    this.life = this.another()
+  }
+
+  /** A process on the same database. */
+  another(): Life {
+    const { clock } = this
+    const random = seededRandom(3)
+    return new Life({
       clock,
       random,
       model: this.model,
@@ -141,12 +151,14 @@ class Bench {
   #faulty(store: Store): Store {
     return {
       tables: surround(store.tables, async (name, _args, run) => {
+        if (this.away) throw away()
         const value = await run()
         if (name !== this.losesAnswer) return value
         this.losesAnswer = null
         throw Object.assign(unknownOutcome(), { retryable: true })
       }),
       transaction: async (body) => {
+        if (this.away) throw away()
         const loses = this.losesCommit
         let lost = false
         const watch = ({
@@ -159,6 +171,8 @@ class Bench {
           ))
         const value = await store.transaction(async (tables) => {
           const answer = await body(tables)
+          const row = answer as CallRow | null
+          if (row && this.refusesCommit?.(row)) throw new Fault('refused', { retryable: false })
           this.model.database.watchers.push(watch)
           return answer
         })
@@ -206,7 +220,7 @@ test('who waits for a transfer is answered when the session fails', async () => 
   const callId = await bench.talking()
   const transferring = bench.life.calls!.transfer(TENANT, callId, '+15555550124')
   await bench.clock.advance(10)
-  bench.losesCommit = ({ state }) => state === 'ending'
+  bench.refusesCommit = ({ state }) => state === 'ending'
   void bench.life.calls!.end(TENANT, callId, null).catch(() => undefined)
   await bench.clock.advance(10_000)
   expect((await transferring).ok).toBe(false)
@@ -215,7 +229,7 @@ test('who waits for a transfer is answered when the session fails', async () => 
 test('a session that fails gives its call up, though its brain never answers', async () => {
   const bench = await Bench.open()
   const callId = await bench.talking()
-  bench.losesCommit = ({ state }) => state === 'ending'
+  bench.refusesCommit = ({ state }) => state === 'ending'
   void bench.life.calls!.end(TENANT, callId, null).catch(() => undefined)
   await bench.clock.advance(10_000)
   expect(bench.row(callId)).toMatchObject({ state: 'ended', status: 'completed' })
@@ -232,3 +246,102 @@ test('a line of the timeline whose answer was lost is not written twice, nor the
   const events = await bench.model.connect().tables.events.list(callId, null)
   expect(events.filter(({ type }) => type === 'dtmf')).toHaveLength(1)
 })
+
+/** Milliseconds after its answer at which the call is told to hang up. */
+async function hungUpAfter(bench: Bench, limitMs: number): Promise<number> {
+  const hungUp = (): boolean => bench.commands.some(({ type }) => type === 'hangUp')
+  const talkedMs = 1_000
+  for (let ms = talkedMs; ms <= limitMs; ms += 100) {
+    if (hungUp()) return ms
+    await bench.clock.advance(100)
+  }
+  return Infinity
+}
+
+/** The network does as it was told. */
+function endOf(bench: Bench, callId: string, measuredMs: number): void {
+  const rest = { sipCode: null, q850Cause: null, reason: null }
+  bench.tell({ callId, type: 'ended', cause: 'local_hangup', measuredMs, ...rest })
+}
+
+test('a database that is away when the next slice is due does not let the call run over', async () => {
+  const bench = await Bench.open()
+  const callId = await bench.talking()
+  await bench.clock.advance(30_000)
+  bench.away = true
+  // A step that can't be written holds up all that come after it.
+  void bench.life.calls!.end(TENANT, callId, null).catch(() => undefined)
+  const dialog = { ...DIALOG, remoteTarget: '', routeSet: [], localCSeq: 2, remoteAddress: '' }
+  bench.tell({ callId, type: 'dialog', dialog: { ...dialog, trunk: null } })
+  const ms = await hungUpAfter(bench, 100_000)
+  expect(ms + 30_000).toBeGreaterThan(58_000)
+  expect(ms + 30_000).toBeLessThanOrEqual(60_000)
+  endOf(bench, callId, 59_500)
+  await bench.clock.advance(20_000)
+  bench.away = false
+  await bench.clock.advance(5_000)
+  expect(bench.row(callId)).toMatchObject({
+    state: 'ended',
+    status: 'completed',
+    hangupCause: 'insufficient_funds',
+    durationSec: 60,
+    costCents: 13,
+  })
+  expect(bench.postings(callId)).toEqual(['reserve 0', 'settle 0'])
+})
+
+test('a call outlives an outage of 30 s, also one that takes the answer of a commit with it', async () => {
+  const bench = await Bench.open()
+  const callId = await bench.talking()
+  await bench.clock.advance(5_000)
+  bench.away = true
+  await bench.clock.advance(30_000)
+  bench.away = false
+  await bench.clock.advance(40_000)
+  expect(bench.row(callId).state).toBe('connected')
+  bench.losesCommit = ({ state }) => state === 'ending'
+  const ended = bench.life.calls!.end(TENANT, callId, null)
+  await bench.clock.advance(5_000)
+  endOf(bench, callId, 80_000)
+  await bench.clock.advance(1_000)
+  expect(await ended).toMatchObject({ ok: true, value: { hangupCause: 'api_end' } })
+  expect(bench.postings(callId)).toEqual(['reserve 0', 'extend 0', 'settle 0'])
+})
+
+test.each([3_600_000, -3_600_000])(
+  'a time of day set by %i ms in a call changes neither its slices nor its bill',
+  async (jumpMs) => {
+    const bench = await Bench.open()
+    const callId = await bench.talking()
+    await bench.clock.advance(20_000)
+    bench.clock.jump(jumpMs)
+    await bench.clock.advance(30_000)
+    expect(bench.postings(callId)).toEqual(['reserve 0', 'extend 0'])
+    // The network owes an end, and does not give one: the session has to know by itself how long they talked.
+    const ended = bench.life.calls!.end(TENANT, callId, null)
+    await bench.clock.advance(46_000)
+    const row = bench.row(callId)
+    expect(row).toMatchObject({ state: 'ended', durationSec: 96, costCents: 21 })
+    expect(row.endedAt).toBeGreaterThanOrEqual(row.answeredAt!)
+    expect((await ended).ok).toBe(true)
+  },
+)
+
+test.each([3_600_000, -3_600_000])(
+  'a call whose process dies after the time of day was set by %i ms is billed for no more than was held',
+  async (jumpMs) => {
+    const bench = await Bench.open()
+    const callId = await bench.talking()
+    await bench.clock.advance(20_000)
+    bench.clock.jump(jumpMs)
+    await bench.clock.advance(6_000)
+    bench.life.kill()
+    const next = bench.another()
+    await next.start()
+    await bench.clock.advance(1_000)
+    const { state, costCents } = bench.row(callId)
+    expect(state).toBe('ended')
+    expect(costCents).toBeGreaterThan(0)
+    expect(costCents).toBeLessThanOrEqual(13)
+  },
+)

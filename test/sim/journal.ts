@@ -10,6 +10,7 @@ export type Invariant =
   | 'no INVITE without consent and a hold'
   | 'a hold is resolved once'
   | 'settled is at most held'
+  | 'a call ends inside of what is held'
   | 'the bill is the sum of its postings'
   | 'the balance is the sum of the postings and not negative'
   | 'one terminal event per call'

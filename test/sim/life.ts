@@ -32,6 +32,7 @@ export interface LifeWorld {
   plant: Plant
   targets: readonly string[]
   posted: (command: NetworkCommand) => void
+  told?: (event: NetworkEvent) => void
   log: Log
 }
 
@@ -69,7 +70,10 @@ export class Life {
     )
     this.store = plant.store?.(this.#connection, chance) ?? this.#connection
     this.ids = new Ids(clock, random)
-    const told = (event: NetworkEvent): void => journal.note(`< ${event.callId} ${event.type}`)
+    const told = (event: NetworkEvent): void => {
+      journal.note(`< ${event.callId} ${event.type}`)
+      world.told?.(event)
+    }
     this.carrier = new SimCarrier(this.clock, chance, { posted: world.posted, told })
     this.#network = plant.network?.(this.carrier) ?? this.carrier
     const { store } = this

@@ -1,6 +1,6 @@
 // Bugs that are planted to see them caught: each wraps one port of the process and breaks one promise.
 import type { Clock } from '@saperly/kernel'
-import type { Network } from '@saperly/network'
+import type { Network, NetworkCommand } from '@saperly/network'
 import type { Brains } from '../../packages/server/src/brain/port.ts'
 import type { Store, Tables, Tenant } from '../../packages/server/src/store/port.ts'
 import type { Chance } from './chance.ts'
@@ -40,6 +40,21 @@ function instead(
         return act(tables, args, run) as ReturnType<typeof run>
       }),
   }
+}
+
+/** A network that some commands never reach. */
+function without(lost: (command: NetworkCommand) => boolean): (network: Network) => Network {
+  return (network) =>
+    new Proxy(network, {
+      get(target, name: keyof Network) {
+        const member = target[name]
+        if (typeof member !== 'function') return member
+        if (name !== 'post') return (member as () => unknown).bind(target)
+        return (command: NetworkCommand) => {
+          if (!lost(command)) target.post(command)
+        }
+      },
+    })
 }
 
 const SECOND_HOLD = 77
@@ -159,7 +174,11 @@ export const PLANTS: Record<string, Planted> = {
   },
   'an outage that is not outlived': {
     breaks: 'a call outlives a short outage',
-    plant: instead('ledger.extend', () => Promise.reject(away())),
+    plant: instead('transcripts.append', () => Promise.reject(away())),
+  },
+  'a fuse that does not burn': {
+    breaks: 'a call ends inside of what is held',
+    plant: { network: without((command) => command.type === 'hangUp') },
   },
   'an end that nobody hears of': {
     breaks: 'a call of a living process comes to its end',
@@ -187,7 +206,7 @@ export const PLANTS: Record<string, Planted> = {
         sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
         schedule(delayMs, callback) {
           const timer = clock.schedule(delayMs, callback)
-          return chance.hits(0.05) ? { cancel: () => {} } : timer
+          return chance.hits(0.3) ? { cancel: () => {} } : timer
         },
       }),
     },

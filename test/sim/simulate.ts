@@ -52,6 +52,9 @@ const RESTART_MS = 1_500
 /** How often one of several processes is paused, and for how long: within its lease, and beyond. */
 const PAUSE_RATE = 0.06
 const PAUSES_MS = [2_000, 6_500, 12_000, 40_000]
+/** How often between two calls somebody sets the time of day, in worlds where that happens; and by how much. */
+const JUMP_RATE = 0.02
+const JUMP_MS = 3_600_000
 /** Simulated seconds within which a process must have closed. */
 const CLOSING_SEC = 600
 
@@ -95,7 +98,7 @@ class SimWorld {
     this.#journal = journal
     const model = new ModelStore({ clock, random, auditKey: 'sim', maxLiveCalls: 12 })
     this.#model = model
-    this.#checkers = new Checkers(model, journal)
+    this.#checkers = new Checkers(model, journal, clock)
     const numbers = NUMBERS.map(({ id, phoneNumber }) => ({ id, phoneNumber }))
     this.#customers = new Customers({
       clock,
@@ -120,6 +123,8 @@ class SimWorld {
       rates: rates ?? weatherOf(chance),
       box: new SecretBox(new Uint8Array(32).fill(7), random),
       posted: (command) => this.#checkers.onCommand(command),
+      // A process that is paused can't hang up: its lease sees to that, and others to its calls.
+      ...(processes === 1 && { told: (event) => this.#checkers.onEvent(event) }),
       log: {
         ...silentLog,
         warn: (event) => {
@@ -160,8 +165,12 @@ class SimWorld {
 
   async run(calls: number): Promise<void> {
     await this.#live()
+    // Chances of its own, so that the worlds which are known by their seeds stay as they were.
+    const time = new Chance(seededRandom(this.#seed ^ 0x2545f491))
+    const jumpy = time.hits(0.5)
     for (let asked = 0; asked < calls; asked++) {
       this.#customers.begin()
+      if (jumpy && time.hits(JUMP_RATE)) this.#jump(time.pick([JUMP_MS, -JUMP_MS]))
       for (let stirs = this.#chance.between(0, 3); stirs > 0; stirs--) this.#customers.stir()
       this.#pauseSome()
       await this.#advance(
@@ -175,6 +184,11 @@ class SimWorld {
     await this.#rest()
     await this.#closeLast()
     await this.#checkers.atEnd(1)
+  }
+
+  #jump(ms: number): void {
+    this.#journal.note(`the time of day is set by ${ms} ms`)
+    this.#clock.jump(ms)
   }
 
   result(asked: number): SimulationResult {

@@ -22,9 +22,12 @@ export function unreachable(value: never, where: string): never {
 export class Fault extends Error {
   override readonly name = 'Fault'
   readonly retryable: boolean
+  /** Nobody here knows whether it took effect: only what may be done twice, or looks first, may be tried again. */
+  readonly unsure: boolean
 
-  constructor(message: string, options: { cause?: unknown; retryable: boolean }) {
+  constructor(message: string, options: { cause?: unknown; retryable: boolean; unsure?: boolean }) {
     super(message, { cause: options.cause })
     this.retryable = options.retryable
+    this.unsure = options.unsure ?? false
   }
 }

@@ -77,6 +77,18 @@ export class SystemClock implements Clock {
   }
 }
 
+/** `clock` with a time of day that goes on evenly from now, whatever the machine's is set to meanwhile. */
+export function evenClock(clock: Clock): Clock {
+  const startedAt = clock.now()
+  const startedMs = clock.monotonicMs()
+  return {
+    now: () => startedAt + Math.floor(clock.monotonicMs() - startedMs),
+    monotonicMs: () => clock.monotonicMs(),
+    schedule: (delayMs, callback) => clock.schedule(delayMs, callback),
+    sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
+  }
+}
+
 interface SimTimer {
   atMs: number
   order: number
@@ -89,22 +101,28 @@ interface SimTimer {
  * deadline, letting every microtask (and `setImmediate`) drain between two of them, so runs repeat exactly.
  */
 export class SimClock implements Clock {
-  #nowMs: number
-  readonly #startMs: number
+  /** Monotonic. */
+  #nowMs = 0
+  /** The time of day at the start, and what somebody has set it by since. */
+  #wallMs: number
   #order = 0
   #timers: SimTimer[] = []
 
   constructor(startMs: number = Date.UTC(2026, 0, 1)) {
-    this.#nowMs = startMs
-    this.#startMs = startMs
+    this.#wallMs = startMs
   }
 
   now(): number {
-    return this.#nowMs
+    return this.#wallMs + this.#nowMs
   }
 
   monotonicMs(): number {
-    return this.#nowMs - this.#startMs
+    return this.#nowMs
+  }
+
+  /** Somebody sets the time of day by `ms`, either way; timers and the monotonic clock know nothing of it. */
+  jump(ms: number): void {
+    this.#wallMs += ms
   }
 
   schedule(delayMs: number, callback: () => void): Timer {

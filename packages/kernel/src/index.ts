@@ -1,7 +1,7 @@
 // What both planes stand on.
 export * from './assert.ts'
 export * from './cancel.ts'
-export { SimClock, SystemClock, drain, type Clock, type Timer } from './clock.ts'
+export { SimClock, SystemClock, drain, evenClock, type Clock, type Timer } from './clock.ts'
 export * from './deferred.ts'
 export * from './ids.ts'
 export * from './log.ts'

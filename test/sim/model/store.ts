@@ -338,5 +338,5 @@ export function away(): Fault {
 
 /** What a lost answer to a commit is reported as. */
 export function unknownOutcome(): Fault {
-  return new Fault('the outcome of a commit is unknown', { retryable: false })
+  return new Fault('the outcome of a commit is unknown', { retryable: false, unsure: true })
 }

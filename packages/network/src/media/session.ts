@@ -1,5 +1,5 @@
 // One leg's media: RTP in and out, digits, the talking part and the recorder, all moved on by one 20 ms turn.
-import type { Clock, Log, Random } from '@saperly/kernel'
+import { type Clock, evenClock, type Log, type Random } from '@saperly/kernel'
 import { Recorder } from '../record/recorder.ts'
 import { silentFrame } from '../rtp/frame.ts'
 import { InbandDigits } from '../rtp/inband-digits.ts'
@@ -82,9 +82,12 @@ export class MediaSession implements Bridgeable {
   }
 
   /** Binds the leg's ports and opens its ears. Rejects with a Fault when there are none. */
-  static async open(options: SessionOptions, deps: SessionDeps): Promise<MediaSession> {
+  static async open(options: SessionOptions, shared: SessionDeps): Promise<MediaSession> {
+    // All dates of a call come from one time line: turns and their lengths mean nothing across a clock that was set.
+    const clock = evenClock(shared.clock)
+    const deps = { ...shared, clock }
     const { legId, address } = options
-    const { clock, createTalk } = deps
+    const { createTalk } = deps
     let session: MediaSession | null = null
     const onDigit = (digit: string): void => session?.digit(digit, 'media')
     const stream = await RtpStream.open(address, { ...deps, onDigit })

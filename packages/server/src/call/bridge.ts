@@ -6,7 +6,7 @@ import { numberIn } from '../consent/destination.ts'
 import { audit } from '../consent/trail.ts'
 import type { BridgeRecord, CallRow, LedgerRefusal, Tables } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
-import { firstSliceCents, watchFunds } from './funds.ts'
+import { firstSliceCents, Funds, type FundsHooks } from './funds.ts'
 import { extendHold } from './hold.ts'
 import { TakenOver } from './lease.ts'
 import type { CallPlan } from './plan.ts'
@@ -22,10 +22,12 @@ export interface BridgeHooks {
   call: () => CallRow
   /** The row as it was written. */
   changed: (call: CallRow) => void
-  /** Runs a step of the session after `delayMs`. */
-  after: (delayMs: number, step: () => Promise<void> | void) => void
-  /** The money of the target's leg has come to its end. */
-  cut: () => void
+  /** Milliseconds since the peer's answer. */
+  talkedMs: () => number
+  /** The money of the target's leg comes to its end. */
+  warn: FundsHooks['warn']
+  cut: FundsHooks['cut']
+  broken: FundsHooks['failed']
 }
 
 export class Bridge {
@@ -35,6 +37,8 @@ export class Bridge {
   readonly #hooks: BridgeHooks
   #targets = 0
   #targetMs: number | null = null
+  /** From the target's answer on. */
+  #funds: Funds | null = null
 
   constructor(deps: CallDeps, plan: CallPlan, log: CallLog, hooks: BridgeHooks) {
     this.#deps = deps
@@ -43,11 +47,32 @@ export class Bridge {
     this.#hooks = hooks
   }
 
-  /** From the target's answer to its end as the network measured it, or until now; null without an answer. */
+  /**
+   * From the target's answer to its end as the network measured it, or until now, as far as it was held for; null
+   * without an answer.
+   */
   get targetMs(): number | null {
-    const answeredAt = this.#hooks.call().bridge?.answeredAt ?? null
-    if (answeredAt === null) return null
-    return this.#targetMs ?? Math.max(0, this.#deps.clock.now() - answeredAt)
+    const funds = this.#funds
+    return funds && funds.coveredOf(this.#targetMs ?? funds.talkedMs)
+  }
+
+  /** The target answers: what is held for it burns from here on. */
+  watchFunds(): void {
+    const { bridge, id } = this.#hooks.call()
+    if (!bridge) return
+    const { warn, cut, broken: failed } = this.#hooks
+    const more = { callId: id, hold: bridge.hold }
+    this.#funds ??= new Funds(this.#deps.clock, bridge, {
+      extend: (cents, signal) => extendHold(this.#deps, this.#log, { ...more, cents }, signal),
+      // Nobody is there to be told: the agent's part is over.
+      warn,
+      cut,
+      failed,
+    })
+  }
+
+  async stopFunds(): Promise<void> {
+    await this.#funds?.stop()
   }
 
   /** Holds the first slice of the target's leg, and then has the network call it. Null, or why it was not called. */
@@ -88,7 +113,6 @@ export class Bridge {
 
   async onAnswered({ dialog, at }: Extract<NetworkEvent, { type: 'bridged' }>): Promise<void> {
     await this.#change({ dialog, answeredAt: at })
-    this.#watchFunds()
   }
 
   /** What recovery needs has changed. */
@@ -102,15 +126,14 @@ export class Bridge {
 
   /** A number at its own rate, as if it were called; an address without one at that of the call whose trunk it takes. */
   #recordOf(call: CallRow, to: string): BridgeRecord {
-    const { rates, clock } = this.#deps
+    const { rates } = this.#deps
     const number = numberIn(to)
     const { settings } = this.#plan
-    const talkedMs = call.answeredAt === null ? 0 : clock.now() - call.answeredAt
     return {
       hold: this.#targets + 1,
       to,
       rateCentsPerMin: number ? rates.rateFor(number, settings.mode) : call.rateCentsPerMin,
-      maxDurationSec: Math.max(1, call.maxDurationSec - Math.floor(talkedMs / 1000)),
+      maxDurationSec: Math.max(1, call.maxDurationSec - Math.floor(this.#hooks.talkedMs() / 1000)),
       dialog: null,
       answeredAt: null,
     }
@@ -147,20 +170,6 @@ export class Bridge {
     })
     if (!refusal) this.#targets = hold
     return refusal
-  }
-
-  #watchFunds(): void {
-    const { bridge, id } = this.#hooks.call()
-    assert(bridge, 'a target that answered is recorded')
-    watchFunds(bridge, {
-      talkedMs: () => this.targetMs ?? 0,
-      after: this.#hooks.after,
-      extend: (cents) =>
-        extendHold(this.#deps, this.#log, { callId: id, cents, hold: bridge.hold }),
-      // Nobody is there to be told: the agent's part is over.
-      warn: (secondsLeft) => this.#log.event('funds_low', { secondsLeft }),
-      cut: this.#hooks.cut,
-    })
   }
 
   async #change(patch: Partial<BridgeRecord>): Promise<void> {

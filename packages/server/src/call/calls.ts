@@ -191,7 +191,7 @@ export class CallRegistry implements Calls {
     const plan = await this.#plan(placement).finally(() => this.#opening.delete(call.id))
     if (call.processId !== this.#deps.process.id) throw new TakenOver(call.id)
     if (this.#phase === 'closing') {
-      await this.#abandon(call)
+      await this.#abandon(call, { measuredMs: null, targetMs: null })
       throw new Fault('the process is closing', { retryable: true })
     }
     const session = new Session(this.#deps, call, plan)
@@ -238,18 +238,19 @@ export class CallRegistry implements Calls {
     network.post({ type: 'hangUp', callId: call.id })
     if (error instanceof TakenOver) return log.warn('call.taken_over', { callId: call.id })
     log.error('call.session.failed', { callId: call.id }, error)
-    if (call.state !== 'ended') await this.#abandon(call)
+    const { talkedMs, targetMs } = session
+    if (call.state !== 'ended') await this.#abandon(call, { measuredMs: talkedMs, targetMs })
   }
 
   /** Makes a call final that goes no further here. One that resists is left to whoever looks for calls without a session. */
-  async #abandon(call: CallRow): Promise<void> {
+  async #abandon(
+    call: CallRow,
+    talked: { measuredMs: number | null; targetMs: number | null },
+  ): Promise<void> {
     const { clock, log } = this.#deps
     const now = clock.now()
-    const sinceMs = (answeredAt: number | null): number | null =>
-      answeredAt === null ? null : now - answeredAt
     const end = {
-      measuredMs: sinceMs(call.answeredAt),
-      targetMs: sinceMs(call.bridge?.answeredAt ?? null),
+      ...talked,
       reportedSec: null,
       cause: 'process_lost' as const,
       sipCode: null,

@@ -10,6 +10,7 @@ import {
 } from '../store/port.ts'
 import { crossed, thresholdOf } from '../ledger/low-balance.ts'
 import type { CallDeps } from './deps.ts'
+import { coveredMs } from './funds.ts'
 import { liveStates, nextState, type CallEvent } from './machine.ts'
 import { outcomeOf, type Ending } from './outcome.ts'
 
@@ -33,11 +34,7 @@ export async function finish(
   end: Finish,
 ): Promise<CallRow | null> {
   assert(nextState(call.state, event) === 'ended', 'only a live call can be finished')
-  const outcome = outcomeOf({
-    ...end,
-    maxDurationSec: call.maxDurationSec,
-    rateCentsPerMin: call.rateCentsPerMin,
-  })
+  const { maxDurationSec, rateCentsPerMin } = call
   const at = deps.clock.now()
   const messages = await deps.network.trace(call.id)
   const row = await deps.store.transaction(async (tables) => {
@@ -45,8 +42,13 @@ export async function finish(
     const stored = await tables.calls.change(call, liveStates, {})
     if (!stored) return null
     const { bridge } = stored
+    // Nobody saw the end: how long it was is told by times of day, which may have been set, or by a clock that stood still.
+    const unseen = event === 'abandon' ? tables.ledger : null
+    const measuredMs = await within(unseen, stored, CALL_HOLD, end.measuredMs)
+    const outcome = outcomeOf({ ...end, measuredMs, maxDurationSec, rateCentsPerMin })
     const bill = await settle(tables, call.id, CALL_HOLD, outcome.costCents, at)
-    const billedSec = bridge && targetSeconds(bridge, end.targetMs)
+    const targetMs = bridge && (await within(unseen, stored, bridge.hold, end.targetMs))
+    const billedSec = bridge && targetSeconds(bridge, targetMs)
     const targetCents = bridge && costCents(billedSec ?? 0, bridge.rateCentsPerMin)
     const target = bridge && (await settle(tables, call.id, bridge.hold, targetCents ?? 0, at))
     const final = await tables.calls.change(call, liveStates, {
@@ -61,7 +63,8 @@ export async function finish(
       recordingPath: end.recordingPath,
       hasTranscript: end.hasTranscript,
       ...(bridge && { bridge: { ...bridge, billedSec } }),
-      endedAt: at,
+      // A clock that was set back must not end a call before its answer.
+      endedAt: Math.max(at, stored.answeredAt ?? 0),
     })
     assert(final, 'a call that is locked stays as it is')
     if (messages.length > 0) await tables.signalling.keep(call.id, messages, at)
@@ -80,6 +83,19 @@ interface Bill {
   takenCents: number
   shortfallCents: number
   entry: 'ledger.settle' | 'ledger.release' | null
+}
+
+/** Of `ms` what the open hold covers, where `ledger` is to be asked: no call runs beyond what is held. */
+async function within(
+  ledger: Tables['ledger'] | null,
+  { id, rateCentsPerMin, bridge }: CallRow,
+  hold: number,
+  ms: number | null,
+): Promise<number | null> {
+  const heldCents = ledger && ms !== null ? await ledger.held(id, hold) : null
+  if (heldCents === null || ms === null) return ms
+  const rate = hold === CALL_HOLD ? rateCentsPerMin : (bridge?.rateCentsPerMin ?? 0)
+  return Math.min(ms, coveredMs(heldCents, rate))
 }
 
 /** Per second, rounded up, like the call itself; a cut comes a moment late, and that moment is ours. */

@@ -1,6 +1,6 @@
-// The ledger's no in the contract's words.
+// The ledger's no, and the carrier's, in the contract's words.
 import { failure, type FailureOf } from '@saperly/contract'
-import type { LedgerRefusal } from '../store/port.ts'
+import type { CallRow, LedgerRefusal } from '../store/port.ts'
 
 type ConcurrencyRefusal = Extract<LedgerRefusal, { reason: 'concurrency' }>
 
@@ -26,4 +26,13 @@ export function refusalFailure(
     case 'concurrency':
       return concurrencyFailure(refusal)
   }
+}
+
+/** Of a call that is over before it began; `reason` is what the network said. */
+export function startFailure(
+  { id: callId, sipCode, ...call }: CallRow,
+  reason: string | null,
+): FailureOf<'CallStartFailed'> {
+  const hangupCause = call.hangupCause ?? 'carrier_refused'
+  return failure('CallStartFailed', { callId, reason: reason ?? hangupCause, hangupCause, sipCode })
 }

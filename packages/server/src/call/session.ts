@@ -3,19 +3,20 @@
 // Network events, API requests, directives and timers all become steps in one mailbox; a step runs alone and to its end.
 // The scope ends when the call is final: then no timer, no question to the brain and no subscription of it is left.
 import { failure, type FailureOf, type HangupCause } from '@saperly/contract'
-import { assert, deferred, ok, type Result, type Scope, withScope } from '@saperly/kernel'
+import { assert, deferred, fail, ok, type Result, type Scope, withScope } from '@saperly/kernel'
 import type { NetworkEvent, TalkEvent } from '@saperly/network'
 import type { Brain } from '../brain/port.ts'
 import type { CallPatch, CallRow, Tenant } from '../store/port.ts'
 import { Conversation } from './conversation.ts'
 import type { CallDeps } from './deps.ts'
 import { finish } from './finish.ts'
-import { watchFunds } from './funds.ts'
+import { Funds } from './funds.ts'
 import { extendHold } from './hold.ts'
 import { TakenOver } from './lease.ts'
 import type { CallEvent } from './machine.ts'
 import type { CallPlan } from './plan.ts'
-import { type CallLog, persist, type TimelineType } from './timeline.ts'
+import { startFailure } from './refusal.ts'
+import { type CallLog, persist, persistTwice, type TimelineType } from './timeline.ts'
 import { Steps } from './steps.ts'
 import { stopCalling } from './stop-calling.ts'
 import { isTransfer, Transfers } from './transfers.ts'
@@ -23,6 +24,7 @@ import { transition } from './transition.ts'
 
 /** How long the network may take to report the end of a call that we ended. */
 const END_LIMIT_MS = 45_000
+const NOTHING_HEARD = { sipCode: null, q850Cause: null }
 
 export class Session {
   readonly plan: CallPlan
@@ -36,6 +38,8 @@ export class Session {
   #scope: Scope | null = null
   #brain: Brain | null = null
   #conversation: Conversation | null = null
+  /** From the answer on. */
+  #funds: Funds | null = null
   readonly #transfers: Transfers
   /** What to call the end, when it was our doing. */
   #cause: HangupCause | null = null
@@ -53,8 +57,10 @@ export class Session {
     this.#transfers = new Transfers(deps, plan, this.#log, {
       call: () => this.#call,
       changed: (row) => (this.#call = row),
-      after: (delayMs, step) => this.#steps.after(delayMs, step),
-      cut: () => void this.#steps.add(() => this.#hangUp('insufficient_funds')),
+      talkedMs: () => this.talkedMs ?? 0,
+      warn: (secondsLeft) => this.#log.event('funds_low', { secondsLeft }),
+      cut: (cause) => this.#cut(cause),
+      broken: (error) => this.#fail(error),
       letGo: () => this.#conversation?.letGo(),
       failed: ({ reason, sipCode }) => this.#conversation?.transferFailed(reason, sipCode),
     })
@@ -78,6 +84,8 @@ export class Session {
           // The scope waits for its questions, which a brain may never answer; a customer may wait for a transfer.
           this.#conversation?.letGo()
           this.#transfers.ended()
+          scope.cancel('the call is over')
+          await this.#stopFunds()
         }
       })
     } catch (error) {
@@ -122,13 +130,7 @@ export class Session {
     await this.#accepted.promise
     const call = this.#call
     if (call.state !== 'ended' || call.status !== 'failed') return ok(call)
-    const hangupCause = call.hangupCause ?? 'carrier_refused'
-    const reason = this.#failureReason ?? hangupCause
-    const { id: callId, sipCode } = call
-    return {
-      ok: false,
-      failure: failure('CallStartFailed', { callId, reason, hangupCause, sipCode }),
-    }
+    return fail(startFailure(call, this.#failureReason))
   }
 
   /** The final row, once there is one. */
@@ -160,7 +162,7 @@ export class Session {
     if (!request) return null
     const refusal = await request.answered
     if (!refusal) return ok(this.#call)
-    return { ok: false, failure: failure('TransferFailed', { callId: this.#call.id, ...refusal }) }
+    return fail(failure('TransferFailed', { callId: this.#call.id, ...refusal }))
   }
 
   /** False when the call is not connected. */
@@ -181,6 +183,11 @@ export class Session {
 
   /** Something happened to this call in the network. */
   onNetwork(event: NetworkEvent): void {
+    // What is held burns from the answer on, not from when the step for it comes to its turn.
+    if (this.#scope?.signal.aborted === false) {
+      if (event.type === 'answered') this.#watchFunds()
+      else if (event.type === 'bridged') this.#transfers.watchFunds()
+    }
     void this.#steps.add(() => this.#onNetwork(event))
   }
 
@@ -237,8 +244,6 @@ export class Session {
     const kind = brain.kind.startsWith('manual') ? 'manual' : brain.kind
     if (!(await this.#move('answer', patch, 'answered', { recognizer, brain: kind }))) return
     this.#startTalking(brain)
-    this.#watchFunds()
-    this.#steps.after(this.#call.maxDurationSec * 1000, () => this.#hangUp('max_duration'))
   }
 
   async #onEnded(event: Extract<NetworkEvent, { type: 'ended' }>): Promise<void> {
@@ -316,37 +321,56 @@ export class Session {
 
   async #hangUp(cause: HangupCause): Promise<void> {
     if (!(await this.#move('end', {}, null, { cause }))) return
-    this.#cause = cause
+    this.#cause ??= cause
     this.#deps.network.post({ type: 'hangUp', callId: this.#call.id })
     this.#steps.after(END_LIMIT_MS, () =>
       // The network owes us an end; without one the bill must still be closed.
-      this.#finish('abandon', {
-        measuredMs: this.#talkedMs(),
-        cause,
-        sipCode: null,
-        q850Cause: null,
-      }),
+      this.#finish('abandon', { ...NOTHING_HEARD, measuredMs: this.talkedMs, cause }),
     )
   }
 
   // --- money ------------------------------------------------------------------------------------------------------
 
-  #talkedMs(): number | null {
-    const { answeredAt } = this.#call
-    return answeredAt === null ? null : Math.max(0, this.#deps.clock.now() - answeredAt)
+  /** Milliseconds since the answer, as far as they are held for; null before it. */
+  get talkedMs(): number | null {
+    return this.#funds && this.#funds.coveredOf(this.#funds.talkedMs)
+  }
+
+  /** The same of the target that the call was bridged with. */
+  get targetMs(): number | null {
+    return this.#transfers.targetMs
   }
 
   #watchFunds(): void {
-    watchFunds(this.#call, {
-      talkedMs: () => this.#talkedMs() ?? 0,
-      after: (delayMs, step) => this.#steps.after(delayMs, step),
-      extend: (cents) => extendHold(this.#deps, this.#log, { callId: this.#call.id, cents }),
-      warn: (secondsLeft) => {
-        this.#log.event('funds_low', { secondsLeft })
-        this.#conversation?.warnOfFunds(secondsLeft)
-      },
-      cut: () => void this.#steps.add(() => this.#hangUp('insufficient_funds')),
+    const { id: callId } = this.#call
+    this.#funds ??= new Funds(this.#deps.clock, this.#call, {
+      extend: (cents, signal) => extendHold(this.#deps, this.#log, { callId, cents }, signal),
+      warn: (secondsLeft) =>
+        void this.#steps.add(() => {
+          this.#log.event('funds_low', { secondsLeft })
+          this.#conversation?.warnOfFunds(secondsLeft)
+        }),
+      cut: (cause) => this.#cut(cause),
+      failed: (error) => this.#fail(error),
     })
+  }
+
+  /** The network first: neither a step that is stuck nor a database that is away may keep the call up. */
+  #cut(cause: HangupCause): void {
+    this.#cause ??= cause
+    this.#deps.network.post({ type: 'hangUp', callId: this.#call.id })
+    void this.#steps.add(() => this.#hangUp(cause))
+  }
+
+  #fail(error: unknown): void {
+    void this.#steps.add(() => {
+      throw error
+    })
+  }
+
+  async #stopFunds(): Promise<void> {
+    await this.#funds?.stop()
+    await this.#transfers.stopFunds()
   }
 
   async #finish(
@@ -359,10 +383,14 @@ export class Session {
     },
   ): Promise<void> {
     this.#transfers.ended()
+    // The hold stands still before the bill is made.
+    await this.#stopFunds()
     await this.#log.flushed()
-    const row = await persist(this.#deps, () =>
+    const { measuredMs } = end
+    const row = await persistTwice(this.#deps, () =>
       finish(this.#deps, this.#call, event, {
         ...end,
+        measuredMs: measuredMs === null ? null : (this.#funds?.coveredOf(measuredMs) ?? measuredMs),
         targetMs: this.#transfers.targetMs,
         reportedSec: this.#reportedSec,
         recordingPath: this.#recordingPath,

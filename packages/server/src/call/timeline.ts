@@ -170,17 +170,41 @@ export class CallLog {
 }
 
 /** Runs a write, trying again while the database is away: a call that talks outlives a short outage. */
-export async function persist<T>(
+export function persist<T>(deps: { clock: Clock; log: Log }, body: () => Promise<T>): Promise<T> {
+  return retried(deps, body, ({ retryable }) => retryable)
+}
+
+/**
+ * The same for a write that may be asked for twice: also when nobody knows whether it was committed. `again`: an earlier
+ * attempt may have taken effect, or may still do so. Throws Cancelled between two attempts when `signal` aborts.
+ */
+export async function persistTwice<T>(
+  deps: { clock: Clock; log: Log },
+  body: (again: boolean) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  let again = false
+  return retried(deps, () => body(again), seen, signal)
+
+  function seen({ retryable, unsure }: Fault): boolean {
+    again ||= unsure
+    return retryable || unsure
+  }
+}
+
+async function retried<T>(
   deps: { clock: Clock; log: Log },
   body: () => Promise<T>,
+  worthwhile: (fault: Fault) => boolean,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await body()
     } catch (error) {
-      if (!(error instanceof Fault) || !error.retryable || attempt > WRITE_RETRIES) throw error
+      if (!(error instanceof Fault) || !worthwhile(error) || attempt > WRITE_RETRIES) throw error
       deps.log.warn('store.write.retry', { attempt })
-      await deps.clock.sleep(RETRY_DELAY_MS, new AbortController().signal)
+      await deps.clock.sleep(RETRY_DELAY_MS, signal)
     }
   }
 }

@@ -1,7 +1,7 @@
 // The transfers of one call, whichever way the network makes them: who waits for them, and what the timeline says.
 import type { NetworkEvent } from '@saperly/network'
 import type { CallRow, Tenant } from '../store/port.ts'
-import { Bridge } from './bridge.ts'
+import { Bridge, type BridgeHooks } from './bridge.ts'
 import type { CallDeps } from './deps.ts'
 import type { CallPlan } from './plan.ts'
 import { type CallLog, persist } from './timeline.ts'
@@ -28,9 +28,11 @@ export function isTransfer(event: NetworkEvent): event is TransferEvent {
 export interface TransferHooks {
   call: () => CallRow
   changed: (call: CallRow) => void
-  after: (delayMs: number, step: () => Promise<void> | void) => void
-  /** The target's money has come to its end. */
-  cut: () => void
+  talkedMs: () => number
+  /** The target's money comes to its end. */
+  warn: BridgeHooks['warn']
+  cut: BridgeHooks['cut']
+  broken: BridgeHooks['broken']
   /** The agent's part of the call is over. */
   letGo: () => void
   /** The peer is still there, and the agent shall know. */
@@ -63,6 +65,15 @@ export class Transfers {
   /** What the target's leg is billed for. */
   get targetMs(): number | null {
     return this.#bridge.targetMs
+  }
+
+  /** The target answers. */
+  watchFunds(): void {
+    this.#bridge.watchFunds()
+  }
+
+  stopFunds(): Promise<void> {
+    return this.#bridge.stopFunds()
   }
 
   /** Null: the call is not connected. The target was looked at before. */

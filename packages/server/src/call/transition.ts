@@ -6,7 +6,7 @@ import type { CallPatch, CallRow, Tables } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { TakenOver } from './lease.ts'
 import { nextState, type CallEvent } from './machine.ts'
-import { persist, type TimelineType } from './timeline.ts'
+import { persistTwice, type TimelineType } from './timeline.ts'
 
 /** The call after `event`, or null when the event has no consequence in its state. */
 export async function transition(
@@ -21,9 +21,12 @@ export async function transition(
   if (!state) return null
   const { store, clock, ids, timeline } = deps
   const tenant = { workspaceId: call.workspaceId, environment: call.environment }
-  const row = await persist(deps, () =>
+  const row = await persistTwice(deps, (again) =>
     store.transaction(async (tables) => {
       const moved = await tables.calls.change(call, [call.state], { state, ...patch })
+      // The first attempt was committed after all, with everything that belongs to it.
+      const before = again && !moved ? await tables.calls.get(tenant, call.id) : null
+      if (before?.state === state && before.processId === call.processId) return before
       if (!moved) throw new TakenOver(call.id)
       if (type) await timeline.record(tables, call.id, type, data)
       await audit(tables, ids, {

@@ -53,9 +53,12 @@ export class Deliverer {
   readonly #sending = new Set<Promise<void>>()
   #running: Promise<void> | null = null
   #nap = new AbortController()
+  /** The latest time of day seen, and when that was. */
+  #latest: { at: number; seenMs: number }
 
   constructor(deps: DelivererDeps) {
     this.#deps = deps
+    this.#latest = { at: deps.clock.now(), seenMs: deps.clock.monotonicMs() }
     // Each delivery under way listens for the end, and waits for its answer with another ear.
     setMaxListeners(4 * MAX_SENDING, this.#stop.signal)
   }
@@ -76,6 +79,18 @@ export class Deliverer {
     this.wake()
     await this.#running
     await Promise.all(this.#sending)
+  }
+
+  /**
+   * What the schedule goes by: the time of day, which never goes back. Somebody who sets the clock back by an hour would
+   * put off by an hour all that is owed.
+   */
+  #now(): number {
+    const { clock } = this.#deps
+    const seenMs = clock.monotonicMs()
+    const wentOn = this.#latest.at + (seenMs - this.#latest.seenMs)
+    this.#latest = { at: Math.max(clock.now(), Math.floor(wentOn)), seenMs }
+    return this.#latest.at
   }
 
   async #run(): Promise<void> {
@@ -100,7 +115,7 @@ export class Deliverer {
     this.#nap = new AbortController()
     const room = Math.min(CLAIM_BATCH, MAX_HELD - this.#lanes.size)
     if (room <= 0) return POLL_MS
-    const claimed = await store.tables.outbox.claim(room, clock.now(), LEASE_MS, {
+    const claimed = await store.tables.outbox.claim(room, this.#now(), LEASE_MS, {
       perEndpoint: MAX_SENDING_PER_ENDPOINT,
       except: this.#lanes.full(),
     })
@@ -110,7 +125,7 @@ export class Deliverer {
     if (claimed.length === room) return 0
     const dueAt = await store.tables.outbox.nextDueAt(this.#lanes.full())
     if (dueAt === null) return POLL_MS
-    return Math.min(POLL_MS, Math.max(BUSY_MS, dueAt - clock.now()))
+    return Math.min(POLL_MS, Math.max(BUSY_MS, dueAt - this.#now()))
   }
 
   #startWhatMay(): void {
@@ -193,7 +208,8 @@ export class Deliverer {
       return { status: 'dead' as const, responseStatus, at, nextAttemptAt: null }
     }
     const jitteredMs = Math.round(pauseMs * (1 + JITTER * this.#deps.random.float()))
-    return { status: 'failed' as const, responseStatus, at, nextAttemptAt: at + jitteredMs }
+    const nextAttemptAt = this.#now() + jitteredMs
+    return { status: 'failed' as const, responseStatus, at, nextAttemptAt }
   }
 
   async #pause(ms: number): Promise<void> {
