@@ -93,6 +93,25 @@ describe.each(serversUnderTest)('the database on $name', ({ binDir }) => {
     await away.close()
   })
 
+  it('waits for no answer for ever, whatever the server does meanwhile', async () => {
+    const database = new Database(test.address, silentLog, { answerTimeoutMs: 200 })
+    const slow = 'select pg_sleep(5)'
+    await expect(database.rows(slow)).rejects.toMatchObject({ retryable: true, unsure: false })
+    const inside = database.atomic((sql) => sql.rows(slow))
+    await expect(inside).rejects.toMatchObject({ retryable: true, unsure: false })
+    // A commit that waits for its deferred checks is neither done nor undone, as far as anybody here knows.
+    await test.raw(`create table late (id integer);
+      create function wait_here() returns trigger language plpgsql as
+        'begin perform pg_sleep(5); return null; end';
+      create constraint trigger wait_at_commit after insert on late deferrable initially deferred
+        for each row execute function wait_here()`)
+    const committing = database.atomic((sql) => sql.count('insert into late values (1)'))
+    await expect(committing).rejects.toMatchObject({ retryable: false, unsure: true })
+    // The connections that hang are gone, and others take their place.
+    expect(await database.rows('select 1 as one')).toEqual([{ one: 1 }])
+    await database.close()
+  })
+
   it('is of no use after the end of its transaction', async () => {
     const { store } = test
     const leaked = await store.transaction((tables) => Promise.resolve(tables))

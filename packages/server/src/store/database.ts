@@ -12,6 +12,9 @@ export type DatabaseAddress =
 const POOL_MAX = 8
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 15_000
+/** How long an answer is waited for: a server that is stopped, or behind a dead network, times nothing out itself. */
+const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 3_000
+const HUNG = 'Query read timeout'
 /** A process that has stopped in the middle of one keeps others from its rows no longer than its lease lasts. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 7_000
 /** Retries of a transaction that the server gave up for another's sake. */
@@ -65,7 +68,7 @@ export interface DatabaseLimits {
   connections?: number
   /** How long a statement waits for a lock; without one, as long as a statement may take at all. */
   lockTimeoutMs?: number
-  /** How long an answer is waited for, whatever the server does; without one, as long as the connection lasts. */
+  /** How long an answer is waited for before its connection is given up; 18 s by default. */
   answerTimeoutMs?: number
 }
 
@@ -79,8 +82,8 @@ export class Database implements Sql {
       ...connectionConfig(address),
       max: limits.connections ?? POOL_MAX,
       ...(limits.lockTimeoutMs ? { lock_timeout: limits.lockTimeoutMs } : {}),
-      ...(limits.answerTimeoutMs ? { query_timeout: limits.answerTimeoutMs } : {}),
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: limits.answerTimeoutMs ?? ANSWER_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     })
     const onLost = (error: Error): void =>
@@ -141,8 +144,9 @@ export class Database implements Sql {
       return value
     } catch (error) {
       transaction.end()
-      // A client that can't even roll back is thrown away with its connection.
-      await client.query('rollback').catch((cause: Error) => (broken = cause))
+      // A client that can't even roll back is thrown away with its connection; one that hangs isn't asked.
+      if (hangs(error)) broken = error as Error
+      else await client.query('rollback').catch((cause: Error) => (broken = cause))
       throw error
     } finally {
       client.release(broken)
@@ -150,14 +154,19 @@ export class Database implements Sql {
   }
 }
 
+/** Whether a connection did not answer in time: whatever it was asked, it may still do. */
+function hangs(error: unknown): boolean {
+  if (error instanceof Fault) return hangs(error.cause)
+  return error instanceof Error && error.message === HUNG
+}
+
 /** Driver errors become faults; what the body itself threw passes as it is. */
 function asOurs(error: unknown): unknown {
   const fromDriver =
     error instanceof pg.DatabaseError || (error instanceof Error && 'syscall' in error)
   const lost =
-    error instanceof Error &&
-    /^Connection terminated|^timeout exceeded|^Query read timeout/.test(error.message)
-  return fromDriver || lost ? faultOf(error) : error
+    error instanceof Error && /^Connection terminated|^timeout exceeded/.test(error.message)
+  return fromDriver || lost || hangs(error) ? faultOf(error) : error
 }
 
 async function commit(client: pg.PoolClient): Promise<void> {
@@ -167,7 +176,11 @@ async function commit(client: pg.PoolClient): Promise<void> {
   } catch (error) {
     if (sqlState(error) !== null || error instanceof Bug) throw error
     // The connection broke between asking and hearing: nobody here knows whether it is committed.
-    throw new Fault('the outcome of a commit is unknown', { cause: error, retryable: false })
+    throw new Fault('the outcome of a commit is unknown', {
+      cause: error,
+      retryable: false,
+      unsure: true,
+    })
   }
 }
 
