@@ -29,6 +29,7 @@ import { type Config, ConfigError } from './config.ts'
 import type { LowBalance } from './ledger/low-balance.ts'
 import { RateDeck } from './ledger/rate.ts'
 import { openLog } from './log.ts'
+import { clientLimit, MAX_CLIENTS, openFilesLimit } from './open-files.ts'
 import { networkFigures } from './api/network-figures.ts'
 import { addressPolicy } from './outbound/address.ts'
 import { Dialler } from './outbound/dialler.ts'
@@ -119,7 +120,10 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     const network =
       adapters.network ?? (await openNetwork(config, speech, { clock, random, ids, log }))
     closers.push(() => network.close())
-    const sockets = new ManualSockets({ connections: store.tables.connections, clock, ids, log })
+    const maxClients = clientLimit(await openFilesLimit())
+    if (maxClients < MAX_CLIENTS) log.warn('open_files_low', { maxClients })
+    const { connections } = store.tables
+    const sockets = new ManualSockets({ connections, clock, ids, log, maxSockets: maxClients })
     const brains = new ConnectionBrains({
       tables: store.tables,
       sockets,
@@ -167,6 +171,7 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
         port: config.port,
         requestsPerSec: config.limits.requestsPerSec,
         requestBurst: config.limits.burst,
+        maxClients,
         corsOrigins: config.corsOrigins,
         managedModels: Object.keys(config.models),
         speechEngines: Object.keys(hearings(config.speechEngine, speech)),

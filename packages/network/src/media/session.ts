@@ -136,7 +136,8 @@ export class MediaSession implements Bridgeable {
     const expecting = direction === 'sendrecv' && !early
     this.#expectingSinceMs = expecting ? this.#deps.clock.monotonicMs() : null
     if (this.#options.recordTo && !early) {
-      this.#recorder ??= new Recorder(this.#options.recordTo, this.#deps.log)
+      const { recordTo, legId } = this.#options
+      this.#recorder ??= new Recorder(recordTo, this.#deps.log.child({ legId }))
     }
     this.#beat ??= this.#deps.pacer.add((skipped) => {
       let idle = true

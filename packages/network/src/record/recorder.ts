@@ -3,7 +3,7 @@
 // Frames are collected for a second and written in the background, one write at a time, each at its place in the file.
 // When the disk falls behind by more than the bound, a second is left out: it becomes a hole, which reads as silence,
 // so both channels and the time line stay aligned.
-import { mkdir, open, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Log } from '@saperly/kernel'
 import type { RecordingFile } from '../media/port.ts'
@@ -24,13 +24,15 @@ export class Recorder {
   #blockAt = 0
   #pending = 0
   #failed = false
+  /** Bytes of samples that are in the file without a gap at the end: what is kept when the disk fails. */
+  #kept = 0
   /** Ends when everything asked for so far has been written. */
   #writes: Promise<void>
   #closed: Promise<RecordingFile | null> | null = null
 
   /**
-   * Creates `path` (mode 0600, never over an existing file) and its folder in the background. A recording that can't
-   * be written is logged and given up; the call goes on.
+   * Creates `path` (mode 0600, never over an existing file) and its folder in the background. Where it can't be written
+   * (any more), that is logged, what there is of it is kept, and the call goes on.
    */
   constructor(path: string, log: Log) {
     this.#path = path
@@ -71,24 +73,42 @@ export class Recorder {
     this.#block = Buffer.alloc(FRAMES_PER_WRITE * STEREO_FRAME_BYTES)
     this.#pending++
     this.#writes = this.#writes
-      .then(() => this.#attempt(() => this.#writeAt(bytes, position)))
+      .then(() =>
+        this.#attempt(async () => {
+          await this.#writeAt(bytes, position)
+          this.#kept = position + bytes.length - WAV_HEADER_BYTES
+        }),
+      )
       .finally(() => this.#pending--)
   }
 
   async #finish(): Promise<RecordingFile | null> {
     this.#flush()
     await this.#writes
-    const dataBytes = this.#blockAt
+    const dataBytes = this.#failed ? this.#kept : this.#blockAt
+    const whole =
+      this.#file !== null && (dataBytes > 0 || !this.#failed) && (await this.#end(dataBytes))
+    await this.#file?.close()
+    if (!whole) return this.#discard()
+    const durationMs = wavDurationMs(dataBytes)
+    return { path: this.#path, durationMs, bytes: WAV_HEADER_BYTES + dataBytes }
+  }
+
+  /** Makes the file as long as its header says: the last block may have been left out, or written in half. */
+  async #end(dataBytes: number): Promise<boolean> {
+    this.#failed = false
     await this.#attempt(async () => {
-      // The last block may have been left out: the file must be as long as its header says.
       await this.#file!.truncate(WAV_HEADER_BYTES + dataBytes)
       await this.#writeAt(wavHeader(dataBytes), 0)
       await this.#file!.datasync()
     })
-    await this.#file?.close()
-    if (this.#failed) return null
-    const durationMs = wavDurationMs(dataBytes)
-    return { path: this.#path, durationMs, bytes: WAV_HEADER_BYTES + dataBytes }
+    return !this.#failed
+  }
+
+  /** A file of nothing, of ours, takes no room on a disk that has none. */
+  async #discard(): Promise<null> {
+    if (this.#file) await rm(this.#path, { force: true })
+    return null
   }
 
   async #writeAt(bytes: Buffer, position: number): Promise<void> {

@@ -13,6 +13,8 @@ export interface ApiConfig {
   /** Sustained requests a second of one key, and how many may come at once. */
   requestsPerSec: number
   requestBurst: number
+  /** Clients that may be connected at once. */
+  maxClients: number
   /** Origins whose pages may call the API; empty for none. */
   corsOrigins: readonly string[]
   /** Models that a hosted connection may name as `managed`. */

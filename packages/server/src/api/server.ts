@@ -21,6 +21,7 @@ import type { ApiDeps } from './deps.ts'
 import { Gate } from './gate.ts'
 import { Idempotency } from './idempotency.ts'
 import { keyHandlers } from './keys.ts'
+import { ClientSockets } from './client-sockets.ts'
 import { Metrics, type RouteLabel } from './metrics.ts'
 import { numberHandlers } from './numbers.ts'
 import { serveRecordings } from './recording.ts'
@@ -33,10 +34,13 @@ import { webhookHandlers } from './webhooks.ts'
 
 /** Largest body that is read, bytes. */
 export const MAX_BODY_BYTES = 1024 * 1024
-/** Longest a client may take to send its request, milliseconds. */
+/** Longest a client may take to send its request, milliseconds; and its head, or its first byte. */
 const REQUEST_TIMEOUT_MS = 30_000
-/** Clients that may be connected at once; the next one is turned away by the operating system. */
-const MAX_CONNECTIONS = 10_000
+const HEAD_TIMEOUT_MS = 15_000
+/** How often it is looked for those who take longer. */
+const TIMEOUT_CHECK_MS = 2_000
+/** How much of the clients that may be connected may have a request under way; the rest are told that there are too many. */
+const BUSY_SHARE = 0.9
 /** Whatever fits into a request line reaches its route, which then finds nothing under so long an id. */
 const MAX_PARAM_LENGTH = 16 * 1024
 
@@ -58,8 +62,10 @@ export interface Api {
 }
 
 export async function createApi(deps: ApiDeps): Promise<Api> {
-  const state = { draining: false, metrics: new Metrics(), streams: new Streams() }
   const app = newApp(deps)
+  const open = deps.config.maxClients
+  const sockets = new ClientSockets(app.server, { open, busy: Math.ceil(open * BUSY_SHARE) })
+  const state = { draining: false, metrics: new Metrics(), streams: new Streams(), sockets }
   everyAnswer(app, deps, state)
   await allowOrigins(app, deps.config.corsOrigins)
 
@@ -112,6 +118,7 @@ function newApp(deps: ApiDeps): FastifyInstance {
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEAD_TIMEOUT_MS, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
     genReqId: () => deps.ids.next('req'),
     requestIdHeader: false,
     // A request that comes while we close is answered by the gate like any other.
@@ -124,7 +131,6 @@ function newApp(deps: ApiDeps): FastifyInstance {
       void send(reply, refusalOf(failure('MalformedRequest', { message: 'the path is malformed' })))
     },
   })
-  app.server.maxConnections = MAX_CONNECTIONS
   listenForBrokenRequests(app, deps.ids)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, readJson)
@@ -143,10 +149,13 @@ function newApp(deps: ApiDeps): FastifyInstance {
 function everyAnswer(
   app: FastifyInstance,
   deps: ApiDeps,
-  state: { readonly draining: boolean; metrics: Metrics },
+  state: { readonly draining: boolean; metrics: Metrics; sockets: ClientSockets },
 ): void {
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id)
+    if (!state.sockets.full) return
+    void reply.header('connection', 'close')
+    return send(reply, refusalOf(failure('Unavailable', { reason: 'too many requests' })))
   })
   app.addHook('onSend', async (_request, reply) => {
     // Kept-alive connections would hold a closing server open for as long as the client likes.
@@ -172,8 +181,12 @@ async function allowOrigins(app: FastifyInstance, origins: readonly string[]): P
 
 /** Whatever was thrown: the client's mistake, the database away, or a fault of ours that is logged under a trace id. */
 function answerToError(deps: ApiDeps, error: FastifyError, request: FastifyRequest): Answer {
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    // What is still on its way is read and thrown away, within the time of any request: a connection that is closed on
+    // a client that writes takes our answer with it.
+    request.raw.resume()
     return refusalOf(malformed(`the body is over ${MAX_BODY_BYTES} bytes`), { tooLarge: true })
+  }
   const status = error.statusCode ?? 500
   if (status >= 400 && status < 500) return refusalOf(malformed(messageOf(error)))
   const traceId = request.id

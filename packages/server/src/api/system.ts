@@ -3,6 +3,7 @@ import { docs, endpoints, failure, openapi } from '@saperly/contract'
 import { fail, liveScopes, ok } from '@saperly/kernel'
 import type { OpenHandlers } from './context.ts'
 import type { ApiDeps } from './deps.ts'
+import type { ClientSockets } from './client-sockets.ts'
 import type { Metrics } from './metrics.ts'
 import type { Streams } from './sse.ts'
 
@@ -13,6 +14,7 @@ export interface ServerState {
   readonly draining: boolean
   readonly metrics: Metrics
   readonly streams: Streams
+  readonly sockets: ClientSockets
 }
 
 export function systemHandlers(deps: ApiDeps, state: ServerState): OpenHandlers {
@@ -37,6 +39,8 @@ export function systemHandlers(deps: ApiDeps, state: ServerState): OpenHandlers 
         state.metrics.render({
           live_calls: calls.live,
           live_event_streams: state.streams.size,
+          client_sockets: state.sockets.open,
+          client_sockets_evicted_total: state.sockets.evicted,
           live_scopes: liveScopes(),
           draining: state.draining ? 1 : 0,
           uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,

@@ -186,6 +186,7 @@ export const TEST_CONFIG: ApiConfig = {
   port: 0,
   requestsPerSec: 1_000_000,
   requestBurst: 1_000_000,
+  maxClients: 1_000,
   corsOrigins: ['https://app.example.com'],
   managedModels: ['house-model'],
   speechEngines: ['house-engine'],

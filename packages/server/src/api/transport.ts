@@ -51,7 +51,11 @@ export function listenForBrokenRequests(app: FastifyInstance, ids: Ids): void {
   app.server.removeAllListeners('clientError')
   app.server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-    const answer = refusalOf(failure('MalformedRequest', { message: 'this is not HTTP' }))
+    const message =
+      error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? 'the request did not come in time'
+        : 'this is not HTTP'
+    const answer = refusalOf(failure('MalformedRequest', { message }))
     const head = [
       `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`,
       `content-type: ${answer.contentType}`,

@@ -18,9 +18,8 @@ import type { ConnectionRow, Tables } from '../store/port.ts'
 import { Desk, type Line } from './desk.ts'
 import { bearerOf, isSecretOf } from './manual-bearer.ts'
 
-/** Sockets of one connection, and of all. */
+/** Sockets of one connection. */
 export const MAX_SOCKETS_PER_CONNECTION = 16
-export const MAX_SOCKETS = 10_000
 /** Newcomers whose secret is being looked up at once. */
 const MAX_ARRIVING = 256
 /** Bytes that may wait to be sent to one brain; one that reads more slowly than it is told is cut off. */
@@ -36,6 +35,8 @@ export interface ManualSocketsDeps {
   clock: Clock
   ids: Ids
   log: Log
+  /** Sockets of all connections; one more is refused. */
+  maxSockets: number
 }
 
 export class ManualSockets {
@@ -105,7 +106,7 @@ export class ManualSockets {
 
   async #admit(request: IncomingMessage, id: string): Promise<Result<ConnectionRow, Failure>> {
     if (this.#closed) return fail(failure('Unavailable', { reason: 'shutting down' }))
-    if (this.#open.size >= MAX_SOCKETS || this.#arriving >= MAX_ARRIVING) {
+    if (this.#open.size >= this.#deps.maxSockets || this.#arriving >= MAX_ARRIVING) {
       return fail(failure('Unavailable', { reason: 'too many sockets' }))
     }
     const secret = bearerOf(request.headers)

@@ -112,6 +112,7 @@ export class ManualHouse {
       clock: this.clock,
       ids: new Ids(this.clock, seededRandom(2)),
       log: silentLog,
+      maxSockets: 100,
     })
     this.#server = createServer()
     this.#server.on('upgrade', (request, socket, head) => {

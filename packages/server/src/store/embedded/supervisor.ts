@@ -14,9 +14,14 @@ import { unprivilegedUser } from './user.ts'
 /** How long the server may take to notice that the last owner is gone. */
 const OWNER_LIMIT_MS = 5_000
 const OWNER_LOCK = 7_305_010
-/** How often a server that went away is brought back within one life of this process. */
-const MAX_REVIVALS = 10
+/**
+ * How long a server that went away is left alone: the first time, and at most after it went away again and again. There
+ * is no end to it: what keeps a server down (a full disk, say) is often put right from outside.
+ */
 const REVIVAL_PAUSE_MS = 1_000
+const REVIVAL_PAUSE_MAX_MS = 15_000
+/** One that stayed up for this long is as good as new. */
+const SETTLED_MS = 60_000
 
 export interface EmbeddedOptions {
   /** Folder of the installation; the database keeps to `postgres` in it. */
@@ -57,7 +62,9 @@ class Supervisor implements EmbeddedDatabase {
   /** The connection that owns the server, and whose end says that the server is gone. */
   #owner: pg.Client | null = null
   #revival: Promise<void> = Promise.resolve()
+  /** Times that it went away without having stayed up. */
   #revivals = 0
+  #startedMs = 0
   #stopped: Promise<void> | null = null
   address: DatabaseAddress = { host: '', port: SOCKET_PORT, user: USER, database: DATABASE }
 
@@ -72,6 +79,7 @@ class Supervisor implements EmbeddedDatabase {
     this.address = { host: socketFolder, port: SOCKET_PORT, user: USER, database: DATABASE }
     const owner = await this.#own(socketFolder)
     this.#owner = owner
+    this.#startedMs = this.#clock.monotonicMs()
     await createDatabase(owner)
     owner.once('end', () => this.#onLost())
     this.#log.info('database_ready', { pid })
@@ -115,24 +123,26 @@ class Supervisor implements EmbeddedDatabase {
     )
   }
 
-  /** The server went away under us (killed, out of memory): it is brought back, so many times and no more. */
+  /** The server went away under us (killed, out of memory, no room on its disk): it is brought back, until it stays. */
   #onLost(): void {
     if (this.#closing.signal.aborted) return
+    if (this.#clock.monotonicMs() - this.#startedMs > SETTLED_MS) this.#revivals = 0
     this.#revivals++
     this.#log.error('database_lost', { revivals: this.#revivals })
-    if (this.#revivals > MAX_REVIVALS) return
     this.#revival = this.#revive()
   }
 
   async #revive(): Promise<void> {
-    try {
-      await this.#clock.sleep(REVIVAL_PAUSE_MS, this.#closing.signal)
-      await this.start()
-    } catch (error) {
-      if (error instanceof Cancelled) return
-      this.#log.error('database_not_revived', {}, error)
-      // Told as lost once more, until the bound is reached.
-      this.#onLost()
+    for (;;) {
+      const pauseMs = Math.min(REVIVAL_PAUSE_MS * 2 ** (this.#revivals - 1), REVIVAL_PAUSE_MAX_MS)
+      try {
+        await this.#clock.sleep(pauseMs, this.#closing.signal)
+        return await this.start()
+      } catch (error) {
+        if (error instanceof Cancelled) return
+        this.#revivals++
+        this.#log.error('database_not_revived', { revivals: this.#revivals }, error)
+      }
     }
   }
 }
