@@ -71,12 +71,11 @@ test('a body of 10 MB is refused in our words, announced or not, and costs nothi
     expect(answer.status).toBe(413)
     expect(await answer.json()).toMatchObject({ _tag: 'MalformedRequest' })
   }
-  // Who does not announce it is cut off when it is too much, at the latest with the answer.
-  const chunked = await post(unannounced(TEN_MB)).then(
-    async (answer) => [answer.status, ((await answer.json()) as { _tag: string })._tag],
-    () => 'cut off',
-  )
-  expect(['cut off', [413, 'MalformedRequest']]).toContainEqual(chunked)
+  const chunked = await post(unannounced(TEN_MB))
+  expect([chunked.status, ((await chunked.json()) as { _tag: string })._tag]).toEqual([
+    413,
+    'MalformedRequest',
+  ])
   // Who has no key does not get to send one.
   const stranger = await post('x'.repeat(TEN_MB), { authorization: 'Bearer sk_test_nobody' })
   expect(stranger.status).toBe(401)

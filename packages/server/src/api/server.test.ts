@@ -2,8 +2,10 @@
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { SimClock } from '@saperly/kernel'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestServer, type TestServer } from '../store/testing.ts'
+import { CLOSE_LIMIT_MS } from './server.ts'
 import { openApiWorld, type ApiWorld } from './testing.ts'
 
 let server: TestServer
@@ -180,6 +182,24 @@ describe('closing', () => {
     await over
     agent.destroy()
     expect(stream.headers.connection).toBe('close')
+  })
+
+  it('waits for a request that never ends for so long and no longer', async () => {
+    const clock = new SimClock()
+    const closing = await openApiWorld(world.store, { clock })
+    const { token: key } = await closing.key()
+    const { port } = await closing.api.listen()
+    const slow = connect(port, '127.0.0.1').resume()
+    const began = once(closing.api.app.server, 'request')
+    slow.write(`POST /numbers HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\n`)
+    slow.write('content-type: application/json\r\ncontent-length: 10\r\n\r\n{')
+    await began
+    const closed = closing.close()
+    const gone = once(slow, 'close')
+    await clock.advance(CLOSE_LIMIT_MS)
+    await gone
+    await closed
+    expect(clock.pending()).toBe(0)
   })
 })
 

@@ -8,7 +8,12 @@ import {
   type Failure,
 } from '@saperly/contract'
 import { Fault } from '@saperly/kernel'
-import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import { refusalOf, send, type Answer } from './answer.ts'
 import { auditHandlers } from './audit.ts'
 import { billingHandlers } from './billing.ts'
@@ -34,11 +39,14 @@ import { webhookHandlers } from './webhooks.ts'
 
 /** Largest body that is read, bytes. */
 export const MAX_BODY_BYTES = 1024 * 1024
+const BODY_TOO_LARGE = 'FST_ERR_CTP_BODY_TOO_LARGE'
 /** Longest a client may take to send its request, milliseconds; and its head, or its first byte. */
 const REQUEST_TIMEOUT_MS = 30_000
 const HEAD_TIMEOUT_MS = 15_000
 /** How often it is looked for those who take longer. */
 const TIMEOUT_CHECK_MS = 2_000
+/** How long requests that run may keep a server that closes. */
+export const CLOSE_LIMIT_MS = 15_000
 /** How much of the clients that may be connected may have a request under way; the rest are told that there are too many. */
 const BUSY_SHARE = 0.9
 /** Whatever fits into a request line reaches its route, which then finds nothing under so long an id. */
@@ -108,7 +116,11 @@ export async function createApi(deps: ApiDeps): Promise<Api> {
     close: async () => {
       drain()
       state.streams.closeAll()
+      // Node no longer looks for slow clients once it closes: one that never ends its request would keep us for ever.
+      const { server } = app
+      const patience = deps.clock.schedule(CLOSE_LIMIT_MS, () => server.closeAllConnections())
       await app.close()
+      patience.cancel()
     },
   }
 }
@@ -136,9 +148,10 @@ function newApp(deps: ApiDeps): FastifyInstance {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, readJson)
   app.addContentTypeParser('*', { parseAs: 'buffer' }, refuseOtherTypes)
   app.decorateRequest('caller', null)
-  app.setErrorHandler<FastifyError>((error, request, reply) =>
-    send(reply, answerToError(deps, error, request)),
-  )
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    if (error.code === BODY_TOO_LARGE) readTheRest(request, reply)
+    return send(reply, answerToError(deps, error, request))
+  })
   app.setNotFoundHandler((request, reply) =>
     send(reply, refusalOf(failure('NotFound', { path: pathOf(request) }))),
   )
@@ -179,14 +192,19 @@ async function allowOrigins(app: FastifyInstance, origins: readonly string[]): P
   })
 }
 
+/**
+ * What is still on its way is thrown away, within the time that any request has: a connection that is closed on a client
+ * which still writes takes our answer with it.
+ */
+function readTheRest(request: FastifyRequest, reply: FastifyReply): void {
+  void reply.removeHeader('connection')
+  request.raw.resume()
+}
+
 /** Whatever was thrown: the client's mistake, the database away, or a fault of ours that is logged under a trace id. */
 function answerToError(deps: ApiDeps, error: FastifyError, request: FastifyRequest): Answer {
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    // What is still on its way is read and thrown away, within the time of any request: a connection that is closed on
-    // a client that writes takes our answer with it.
-    request.raw.resume()
+  if (error.code === BODY_TOO_LARGE)
     return refusalOf(malformed(`the body is over ${MAX_BODY_BYTES} bytes`), { tooLarge: true })
-  }
   const status = error.statusCode ?? 500
   if (status >= 400 && status < 500) return refusalOf(malformed(messageOf(error)))
   const traceId = request.id
