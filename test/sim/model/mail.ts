@@ -228,7 +228,9 @@ export function mailTables(
       },
       async nameCall(keyId, key, callId) {
         const row = await tx.forUpdate(idempotency, `${keyId} ${key}`)
-        if (row) tx.put(idempotency, `${keyId} ${key}`, { ...row, callId })
+        if (!row || (row.callId !== null && row.callId !== callId)) return false
+        tx.put(idempotency, `${keyId} ${key}`, { ...row, callId })
+        return true
       },
       async complete(keyId, key, { status, body }) {
         const row = await tx.forUpdate(idempotency, `${keyId} ${key}`)

@@ -3,7 +3,7 @@
 // Each step can say no, and nothing is written before the reserve but the audit of that no. What happens from the
 // dialling on is in session.ts; how a call ends, in finish.ts.
 import { failure } from '@saperly/contract'
-import { fail, ok, type Result } from '@saperly/kernel'
+import { fail, Fault, ok, type Result } from '@saperly/kernel'
 import { opensAt } from '../consent/calling-hours.ts'
 import { auditRefusal, mayCall } from '../consent/consent.ts'
 import { mayDial } from '../consent/destination.ts'
@@ -136,7 +136,7 @@ async function reserve(
         throw refused
       }
       if (request.idempotencyKey !== null) {
-        await tables.idempotency.nameCall(request.key.id, request.idempotencyKey, call.id)
+        await claimKey(tables, request.key.id, request.idempotencyKey, call.id)
       }
       await recordPlaced(deps, tables, tenant, call, amountCents)
     })
@@ -144,6 +144,18 @@ async function reserve(
     if (error !== refused) throw error
   }
   return refusal ? fail(refusal) : ok(undefined)
+}
+
+/** Two requests may both take a key for their own, when one seemed to be abandoned; only one of them makes a call. */
+async function claimKey(
+  tables: Tables,
+  keyId: string,
+  idempotencyKey: string,
+  callId: string,
+): Promise<void> {
+  if (await tables.idempotency.nameCall(keyId, idempotencyKey, callId)) return
+  // Whoever tries again is told of the other's call.
+  throw new Fault('the Idempotency-Key has made another call meanwhile', { retryable: true })
 }
 
 async function lastLook(

@@ -57,11 +57,12 @@ export function idempotency(sql: Sql): Tables['idempotency'] {
       throw new Fault('an idempotency record is freed again and again', { retryable: true })
     },
     async nameCall(keyId, key, callId) {
-      await sql.count('update idempotency set call_id = $3 where key_id = $1 and key = $2', [
-        keyId,
-        key,
-        callId,
-      ])
+      const named = await sql.count(
+        `update idempotency set call_id = $3
+         where key_id = $1 and key = $2 and (call_id is null or call_id = $3)`,
+        [keyId, key, callId],
+      )
+      return named === 1
     },
     async complete(keyId, key, { status, body, at }) {
       await sql.count(

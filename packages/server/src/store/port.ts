@@ -360,8 +360,8 @@ export interface Tables {
       requestHash: string
       at: number
     }): Promise<IdempotencyBegin>
-    /** Names the call that this request made, in the transaction that reserves. */
-    nameCall(keyId: string, key: string, callId: string): Promise<void>
+    /** Names the call that this request made, in the transaction that reserves. False when the key has made another. */
+    nameCall(keyId: string, key: string, callId: string): Promise<boolean>
     complete(
       keyId: string,
       key: string,
