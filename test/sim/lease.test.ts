@@ -36,7 +36,7 @@ async function rows(): Promise<Pick<ProcessRow, 'id' | 'lostAt'>[]> {
 
 test('it is renewed before it ends, again and again', async () => {
   await clock.advance(60_000)
-  expect(await others.declareLost('lapsed')).toEqual([])
+  expect(await others.declareLost('proc_z', 'lapsed')).toEqual([])
   expect(told.length).toBeGreaterThanOrEqual(60_000 / BEAT_MS - 1)
   const [row] = await others.list()
   expect(clock.now() - row!.beatAt).toBeLessThanOrEqual(BEAT_MS)
@@ -61,7 +61,7 @@ test('given up by the others, it says so once and joins under another id', async
   const { id } = lease
   isAway = true
   await clock.advance(LEASE_MS + 1)
-  expect(await others.declareLost('lapsed')).toEqual([id])
+  expect(await others.declareLost('proc_z', 'lapsed')).toEqual([id])
   await clock.advance(OUTAGE_MS)
   expect(told).not.toContain('lost')
   isAway = false
@@ -79,7 +79,7 @@ test('given up by the others, it says so once and joins under another id', async
 
 test('after a pause the first that is asked for asks the database, before the next beat', async () => {
   const { id } = lease
-  await others.declareLost({ except: 'nobody' })
+  await others.declareLost('proc_z', 'all')
   // Its own clock says that the lease still runs: nobody may have given it up yet, and it is not asked.
   expect(await lease.runs({ id: 'call_a', processId: id })).toBe(true)
   isAway = true
@@ -104,5 +104,5 @@ test('a database that is away when it leaves holds nobody up', async () => {
   await drain()
   expect(clock.pending()).toBe(0)
   await clock.advance(LEASE_MS + 1)
-  expect(await others.declareLost('lapsed')).toHaveLength(1)
+  expect(await others.declareLost('proc_z', 'lapsed')).toHaveLength(1)
 })

@@ -43,13 +43,13 @@ export function processTable(
       if (!row) return
       tx.put(processes, id, runsACall(id) ? { ...row, lostAt: clock.now() } : null)
     },
-    async declareLost(whom) {
+    async declareLost(by, whom) {
       const lost: string[] = []
       const now = clock.now()
       for (const { id } of byId()) {
         const row = await tx.forUpdate(processes, id)
-        const gone = whom === 'lapsed' ? row && row.leaseUntil < now : id !== whom.except
-        if (!row || row.lostAt !== null || !gone) continue
+        if (!row || row.lostAt !== null || id === by) continue
+        if (whom === 'lapsed' && row.leaseUntil >= now) continue
         tx.put(processes, id, { ...row, lostAt: now })
         lost.push(id)
       }

@@ -139,8 +139,8 @@ class Steps {
       ['processes.join', (t) => t.processes.join({ id, role: 'all', at }, leaseMs)],
       ['processes.beat', (t) => t.processes.beat(id, at, leaseMs)],
       ['processes.leave', (t) => t.processes.leave(id)],
-      ['processes.declareLost', (t) => t.processes.declareLost('lapsed')],
-      ['processes.declareLost but one', (t) => t.processes.declareLost({ except: id })],
+      ['processes.declareLost', (t) => t.processes.declareLost(id, 'lapsed')],
+      ['processes.declareLost, all', (t) => t.processes.declareLost(id, 'all')],
       ['processes.forget', (t) => t.processes.forget()],
       [
         'calls.takeOver',

@@ -21,7 +21,7 @@ const SANDBOX_CALL_LIMIT_MS = 10_000
 const BUSY = 'the network carries as many calls as it can'
 const CUT_OFF = 'the database has not answered this process for too long'
 
-/** How many of the calls that could not be made final are remembered with the time of their end; no more than live. */
+/** How many of the calls that could not be made final are remembered with the time of their end: the last ones. */
 const MAX_HUNG_UP = 10_000
 
 /** `draining`: nothing new is begun; `closing`: what is about to begin does not. */
@@ -261,7 +261,9 @@ export class CallRegistry implements Calls {
     await persist(this.#deps, () => finish(this.#deps, call, 'abandon', end)).catch(
       (fault: unknown) => {
         log.error('call.abandon.failed', { callId: call.id }, fault)
-        if (this.#hungUpAt.size < MAX_HUNG_UP) this.#hungUpAt.set(call.id, now)
+        this.#hungUpAt.set(call.id, now)
+        const [oldest] = this.#hungUpAt.keys()
+        if (this.#hungUpAt.size > MAX_HUNG_UP && oldest) this.#hungUpAt.delete(oldest)
       },
     )
   }

@@ -43,7 +43,7 @@ export class Takeover {
    */
   async begin(alone: boolean): Promise<void> {
     const { store, process } = this.#deps
-    if (alone) await store.tables.processes.declareLost({ except: process.id })
+    if (alone) await store.tables.processes.declareLost(process.id, 'all')
     await this.#takeAll()
   }
 
@@ -73,7 +73,7 @@ export class Takeover {
   async #takeAll(): Promise<void> {
     const { store, process, log } = this.#deps
     const { processes, calls } = store.tables
-    for (const processId of await processes.declareLost('lapsed')) {
+    for (const processId of await processes.declareLost(process.id, 'lapsed')) {
       log.warn('process.declared_lost', { processId })
     }
     for (;;) {

@@ -51,16 +51,27 @@ const STILL = 'id = $1 and process_id is not distinct from $2 and state = any($3
 const SELECT = `select ${columns(FIELDS)} from call`
 
 /**
- * Who is alive is read once, with the statement: two processes that take at the same time pass over each other's locks,
- * and a call that the other has just got is run by a living process when it is looked at again under the lock.
+ * First who runs calls, one step through the index for each process; only the calls of those that are not alive are
+ * looked at. Takers at the same time pass over each other's locks, and a call that another has just got is no longer
+ * one of a dead process when it is looked at again under the lock.
  */
 const TAKE_OVER = `
-  with living as materialized (
-    select coalesce(array_agg(id::text), '{}') as ids from process where lost_at is null
+  with recursive owner as (
+    (select process_id from call where state <> 'ended' and process_id is not null
+      order by process_id limit 1)
+    union all
+    select (select c.process_id from call c where c.state <> 'ended' and c.process_id > o.process_id
+      order by c.process_id limit 1)
+    from owner o where o.process_id is not null
+  ), living as materialized (
+    select id from process where lost_at is null
+  ), dead as materialized (
+    select coalesce(array_agg(o.process_id::text), '{}') as ids from owner o
+    where o.process_id is not null and o.process_id not in (select id from living)
   ), ownerless as materialized (
     select id, process_id from call
-    where state <> 'ended' and coalesce(process_id, '') <> all ((select ids from living)::text[])
-      and $1 = any ((select ids from living)::text[])
+    where state <> 'ended' and (process_id is null or process_id = any ((select ids from dead)::text[]))
+      and exists (select 1 from living l where l.id = $1)
     order by id limit $2 for update skip locked
   )
   update call c

@@ -253,8 +253,8 @@ export interface Tables {
     beat(id: string, at: number, leaseMs: number): Promise<boolean>
     /** The process ends; calls that it left unfinished are anybody's. */
     leave(id: string): Promise<void>
-    /** Declares those lost whose lease ran out, or all but `except`; their ids. */
-    declareLost(whom: 'lapsed' | { except: string }): Promise<string[]>
+    /** Process `by` declares others lost: those whose lease ran out, or all of them; their ids. */
+    declareLost(by: string, whom: 'lapsed' | 'all'): Promise<string[]>
     /** Forgets the lost ones that have no unfinished call any more. */
     forget(): Promise<void>
     /** Oldest first, lost ones included. */

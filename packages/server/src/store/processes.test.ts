@@ -38,16 +38,17 @@ describe.each(serversUnderTest)('on $name', ({ binDir }) => {
     await join('proc_b', LONG_MS)
     // It ran out, and nobody has noticed: it goes on.
     expect(await processes.beat('proc_a', NOW + 2_000, LONG_MS)).toBe(true)
-    expect(await processes.declareLost('lapsed')).toEqual([])
+    expect(await processes.declareLost('proc_z', 'lapsed')).toEqual([])
     expect(await processes.beat('proc_a', NOW + 4_000, OVER_MS)).toBe(true)
-    expect(await processes.declareLost('lapsed')).toEqual(['proc_a'])
-    expect(await processes.declareLost('lapsed'), 'once').toEqual([])
+    expect(await processes.declareLost('proc_z', 'lapsed')).toEqual(['proc_a'])
+    expect(await processes.declareLost('proc_z', 'lapsed'), 'once').toEqual([])
     expect(await processes.beat('proc_a', NOW + 6_000, LONG_MS), 'for good').toBe(false)
     expect(await processes.list()).toMatchObject([
       { id: 'proc_a', role: 'all', startedAt: NOW, beatAt: NOW + 4_000 },
       { id: 'proc_b', beatAt: NOW, lostAt: null },
     ])
-    expect(await processes.declareLost({ except: 'proc_c' })).toEqual(['proc_b'])
+    expect(await processes.declareLost('proc_b', 'all'), 'nobody itself').toEqual([])
+    expect(await processes.declareLost('proc_c', 'all')).toEqual(['proc_b'])
   })
 
   it('calls of lost, unknown and no processes are taken, with the last beat; those of the living are not', async () => {
@@ -61,7 +62,7 @@ describe.each(serversUnderTest)('on $name', ({ binDir }) => {
     await call('call_live', 'proc_b')
     const ended = { state: 'ended', status: 'failed', endedAt: NOW } as const
     await call('call_ended', 'proc_a', ended)
-    await processes.declareLost('lapsed')
+    await processes.declareLost('proc_z', 'lapsed')
     const taken = await calls.takeOver('proc_b', 10)
     expect(
       taken.map(({ id, processId, heartbeatAt }) => [id, processId, heartbeatAt - NOW]).toSorted(),
@@ -84,7 +85,7 @@ describe.each(serversUnderTest)('on $name', ({ binDir }) => {
     await join('proc_a', OVER_MS)
     await join('proc_b', OVER_MS)
     await call('call_a', 'proc_a')
-    await processes.declareLost('lapsed')
+    await processes.declareLost('proc_z', 'lapsed')
     expect(await calls.takeOver('proc_b', 10)).toEqual([])
     expect(await calls.takeOver('proc_never', 10)).toEqual([])
     await join('proc_c', LONG_MS)
@@ -94,7 +95,7 @@ describe.each(serversUnderTest)('on $name', ({ binDir }) => {
   it('many that take at once share the calls, each of which has one taker', async () => {
     await join('proc_a', OVER_MS)
     for (let n = 0; n < 120; n++) await call(`call_${String(n).padStart(3, '0')}`, 'proc_a')
-    await store.tables.processes.declareLost('lapsed')
+    await store.tables.processes.declareLost('proc_z', 'lapsed')
     const takers = ['proc_b', 'proc_c', 'proc_d']
     for (const id of takers) await join(id, LONG_MS)
     const taken = await Promise.all(
@@ -120,7 +121,7 @@ describe.each(serversUnderTest)('on $name', ({ binDir }) => {
     await join('proc_a', OVER_MS)
     await join('proc_b', LONG_MS)
     await call('call_a', 'proc_a', { state: 'connected', answeredAt: NOW })
-    await tables.processes.declareLost('lapsed')
+    await tables.processes.declareLost('proc_z', 'lapsed')
     const [mine] = await tables.calls.takeOver('proc_b', 10)
     const former = { id: 'call_a', processId: 'proc_a' }
     expect(await tables.calls.change(former, LIVE, {})).toBeNull()
@@ -154,7 +155,7 @@ describe.each(serversUnderTest)('on $name', ({ binDir }) => {
     await join('proc_a', OVER_MS)
     await join('proc_b', LONG_MS)
     await call('call_a', 'proc_a')
-    await store.tables.processes.declareLost('lapsed')
+    await store.tables.processes.declareLost('proc_z', 'lapsed')
     const another = await opened.another()
     await store.transaction(async (tables) => {
       const event = { id: 'evt_a', callId: 'call_a', type: 'speak', at: NOW, data: {} }

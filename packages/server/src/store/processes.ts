@@ -42,13 +42,11 @@ export function processes(sql: Sql): Tables['processes'] {
       )
       await sql.count(`delete from process where id = $1 and not exists (${UNFINISHED})`, [id])
     },
-    async declareLost(whom) {
-      const [condition, values] =
-        whom === 'lapsed' ? ['lease_until < clock_timestamp()', []] : ['id <> $1', [whom.except]]
+    async declareLost(by, whom) {
       const lost = await sql.rows<{ id: string }>(
         `update process set lost_at = clock_timestamp()
-         where lost_at is null and ${condition} returning id`,
-        values,
+         where lost_at is null and id <> $1 and ($2 or lease_until < clock_timestamp()) returning id`,
+        [by, whom === 'all'],
       )
       return lost.map(({ id }) => id).toSorted()
     },
