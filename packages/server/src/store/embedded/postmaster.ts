@@ -65,6 +65,10 @@ async function readLockFile(path: string, cluster: string): Promise<Postmaster |
   const pid = Number(lines[0])
   if (!Number.isSafeInteger(pid) || pid <= 1 || !isAlive(pid)) return null
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => null)
+  // While nobody has buried it, a new server takes its pid file for that of one that runs, and refuses to start.
+  if (command === '' && (await isUnburied(pid))) {
+    return { pid, socketFolder: lines[4] ?? '', ready: false, certain: false }
+  }
   if (command !== null && !command.split('\0').includes(cluster)) {
     // An empty command line is a process that is just ending.
     if (command !== '') await rm(path, { force: true })
@@ -72,6 +76,12 @@ async function readLockFile(path: string, cluster: string): Promise<Postmaster |
   }
   const ready = lines[7] === 'ready'
   return { pid, socketFolder: lines[4] ?? '', ready, certain: command !== null }
+}
+
+/** Dead, but its parent has not asked for it: after a crash that is whoever adopts orphans, in its own time. */
+async function isUnburied(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return /\) [ZX] /.test(stat)
 }
 
 export function isAlive(pid: number): boolean {

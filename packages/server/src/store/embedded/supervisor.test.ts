@@ -1,5 +1,6 @@
 // The supervisor with real servers: started, found again after its parent was killed, owned by one, brought back.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type DatabaseAddress, connectionConfig } from '../database.ts'
 import { findBinaries } from './binaries.ts'
+import { spawnOptions } from './command.ts'
 import { isAlive, runningPostmaster, until } from './postmaster.ts'
 import { type EmbeddedDatabase, startEmbedded } from './supervisor.ts'
 import { unprivilegedUser } from './user.ts'
@@ -211,6 +213,30 @@ describe('startEmbedded', { timeout: TEST_LIMIT_MS }, () => {
     expect(await ask(second.address, 'select 1 as one')).toEqual([{ one: 1 }])
     await second.stop()
   })
+
+  it.runIf(process.platform === 'linux')(
+    'waits for a killed server whose process nobody has buried yet',
+    async () => {
+      const first = await start()
+      await first.stop()
+      // A shell's child that has ended stays as a zombie while the shell has become something that waits for no child.
+      const undertaker = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 8'], {
+        ...spawnOptions(await unprivilegedUser(join(dataDir, 'postgres'))),
+        cwd: '/',
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      children.push(undertaker)
+      const [pid] = (await once(undertaker.stdout!.setEncoding('utf8'), 'data')) as [string]
+      const cluster = join(dataDir, 'postgres/cluster')
+      const lines = [pid.trim(), cluster, '1', '5432', '', '', '1 1', 'ready   ']
+      await writeFile(join(cluster, 'postmaster.pid'), `${lines.join('\n')}\n`)
+      const state = async (): Promise<string | undefined> =>
+        /\) (\w)/.exec(await readFile(`/proc/${pid.trim()}/stat`, 'utf8'))?.[1]
+      await until(async () => (await state()) === 'Z', clock, WAIT_MS)
+      const second = await start()
+      await second.stop()
+    },
+  )
 
   it('says what would be right when the binaries do not run', async () => {
     const starting = startEmbedded({ dataDir, clock, log: silentLog, binDir: '/nowhere' })
