@@ -1,48 +1,33 @@
 // kill -9 in the middle of live calls: after the restart each is final, each hold closed once, each webhook sent.
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { afterAll, expect, test } from 'vitest'
-import { ApiClient, openWorld, Receiver, until } from './world.ts'
+import { ApiClient, openWorld, Receiver, until } from '../world.ts'
+import { Life } from './processes.ts'
 
 const CALLS = 10
-const MAIN = new URL('./crash-server.mjs', import.meta.url)
-const COMMAND = new URL('../packages/cli/dist/main.js', import.meta.url).pathname
+const COMMAND = new URL('../../packages/cli/dist/main.js', import.meta.url).pathname
 
 let dataDir = ''
 afterAll(() => rm(dataDir, { recursive: true, force: true }))
-
-interface Running {
-  child: ChildProcess
-  url: string
-  token: string
-}
-
-async function startProcess(): Promise<Running> {
-  const child = spawn(process.execPath, [MAIN.pathname], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      DATA_DIR: dataDir,
-      PORT: '0',
-      SPEECH_ENGINE: 'tone',
-      LOG_LEVEL: 'error',
-    },
-  })
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
-  return { child, ...(JSON.parse(line) as { url: string; token: string }) }
-}
 
 test('ten live calls survive the death of their process', { timeout: 120_000 }, async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'saperly-crash-'))
   const receiver = new Receiver()
   const receiverUrl = await receiver.listen()
-  const { child, url, token } = await startProcess()
-  const api = new ApiClient(url, token)
+  const life = Life.load(process.stderr.fd)
+  const environment = {
+    DATA_DIR: dataDir,
+    PORT: '0',
+    SPEECH_ENGINE: 'tone',
+    LOG_LEVEL: 'error',
+  }
+  expect(await life.start({ environment, directory: dataDir })).toBe(true)
+  const { token } = life
+  const api = new ApiClient(life.url, token)
   await api.post('/webhooks', { url: receiverUrl, events: ['call.completed', 'call.failed'] })
   const line = await api.line()
   // Half of them talk, half still ring, when the process dies.
@@ -63,8 +48,7 @@ test('ten live calls survive the death of their process', { timeout: 120_000 }, 
     const calls = (await api.get('/calls')).body as { phase: string }[]
     return calls.filter(({ phase }) => phase === 'connected').length === CALLS / 2
   })
-  child.kill('SIGKILL')
-  await once(child, 'exit')
+  await life.kill()
 
   const world = await openWorld({ dataDir, keep: true })
   const again = new ApiClient(world.url, token)

@@ -54,6 +54,9 @@ export interface Adapters {
   random?: Random
   log?: Log
   network?: Network
+  /** Stand around the store and the network that the server works with: where a test looks on, or kills the process. */
+  aroundStore?: (store: Store) => Store
+  aroundNetwork?: (network: Network) => Network
 }
 
 export interface Server {
@@ -97,7 +100,8 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
     })
     const box = new SecretBox(key, random)
 
-    const store = await openDatabase(config, { clock, log, random, key }, closers)
+    const opened = await openDatabase(config, { clock, log, random, key }, closers)
+    const store = adapters.aroundStore?.(opened) ?? opened
     const first = await bootstrap(
       { store, box, clock, ids, random, dataDir: config.dataDir },
       config.rootKey,
@@ -117,9 +121,10 @@ export async function startServer(config: Config, adapters: Adapters = {}): Prom
       chainer.wake()
     }
 
-    const network =
+    const plane =
       adapters.network ?? (await openNetwork(config, speech, { clock, random, ids, log }))
-    closers.push(() => network.close())
+    closers.push(() => plane.close())
+    const network = adapters.aroundNetwork?.(plane) ?? plane
     const maxClients = clientLimit(await openFilesLimit())
     if (maxClients < MAX_CLIENTS) log.warn('open_files_low', { maxClients })
     const { connections } = store.tables
