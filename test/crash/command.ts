@@ -44,10 +44,12 @@ export async function playPoints({ database, commit, print }: Options): Promise<
   const begunMs = performance.now()
   const { points, beginnings, problems } = await playEvery(database, LANES, print)
   const seconds = Math.round((performance.now() - begunMs) / 1000)
-  const starting = points.filter(({ act }) => act === null).length
+  const at = (when: string): number => points.filter(({ way }) => way === when).length
+  const [starting, ending] = [at('start'), at('end')]
   print(
-    `${points.length + beginnings.length} deaths in ${seconds} s: ${points.length - starting} while it runs, ` +
-      `${starting} in a start after a death, ${beginnings.length} in the first start; commit ${commit}`,
+    `${points.length + beginnings.length} deaths in ${seconds} s: ` +
+      `${points.length - starting - ending} while the server runs, ${starting} in a start after a ` +
+      `death, ${ending} while it ends, ${beginnings.length} in the first start; commit ${commit}`,
   )
   for (const problem of problems) print(`BROKEN ${problem}`)
   return problems.length === 0

@@ -166,11 +166,17 @@ export class Installation {
     return store
   }
 
+  /** The server ends in order; the places that it passed since its last report. */
+  async end(): Promise<string[]> {
+    await this.#office?.store.close()
+    this.#office = null
+    await this.database.leave()
+    return (await this.#life?.close()) ?? []
+  }
+
   /** `keep`: leaves the data where it is, for somebody to look at. */
   async close(keep = false): Promise<void> {
-    await this.#office?.store.close()
-    await this.database.leave()
-    await this.#life?.close()
+    await this.end()
     await this.#next.kill()
     await this.database.stop()
     await this.phones.close()

@@ -27,11 +27,10 @@ export const OUT_OF_REACH: Readonly<Record<string, string>> = {
   'retention.forgetEvents': 'once an hour, when the operator forgets events',
 }
 
-/** A place, and how to come to it. */
+/** A place, and how to come to it: by an act, or when a process starts or ends with calls that are live. */
 export interface Point {
   place: string
-  /** Null: it lies in the start of a process, after `LEFT_BEHIND`. */
-  act: Act | null
+  way: Act | 'start' | 'end'
 }
 
 export class Points {
@@ -56,34 +55,34 @@ export class Points {
   async find(): Promise<Point[]> {
     const { installation } = this
     const found = new Map<string, Point>()
-    const add = async (act: Act | null): Promise<void> => {
-      for (const place of await installation.life.report()) {
-        if (!found.has(place)) found.set(place, { place, act })
-      }
+    const add = (way: Point['way'], places: readonly string[]): void => {
+      for (const place of places) if (!found.has(place)) found.set(place, { place, way })
     }
     await installation.life.report()
     for (const act of ACTS) {
       await act.play(this.#stage)
-      await until(async () => (await callsThat(installation, LIVE)) === 0, FINAL_LIMIT_MS)
-      await pause(QUIET_MS)
-      await add(act)
+      await this.#quiet()
+      add(act, await installation.life.report())
     }
     await LEFT_BEHIND.play(this.#stage)
     await installation.life.kill()
-    if (!(await installation.start())) throw new Error('the server did not start again')
-    await pause(QUIET_MS)
-    await add(null)
+    await this.#begin()
+    await this.#quiet()
+    add('start', await installation.life.report())
+    await LEFT_BEHIND.play(this.#stage)
+    add('end', await installation.end())
+    await this.#begin()
     return [...found.values()]
   }
 
   /** Dies there, lives again, and looks; what is wrong then. */
-  async play(point: Point): Promise<string[]> {
-    const { installation } = this
-    const died = point.act
-      ? await this.#dieIn(point.act, point.place)
-      : await this.#dieStarting(point.place)
-    if (!died) return [`nobody came to: ${point.place}`]
-    if (!(await installation.start())) throw new Error('the next server did not start')
+  async play({ way, place }: Point): Promise<string[]> {
+    if (way === 'start') await this.#dieStarting(place)
+    else if (way === 'end') await this.#dieEnding(place)
+    else await this.#dieIn(way, place)
+    const { life } = this.installation
+    if (!life.over || (await life.ended) !== 'SIGKILL') return ['nobody came to it']
+    await this.#begin()
     return this.problems()
   }
 
@@ -97,21 +96,37 @@ export class Points {
     return [...wrong, ...lies, ...(await this.#witness.ofLate(installation.platform))]
   }
 
-  async #dieIn(act: Act, place: string): Promise<boolean> {
+  async #dieIn(act: Act, place: string): Promise<void> {
     const { life } = this.installation
     await life.arm(place)
     await act.play(this.#stage)
     await Promise.race([life.ended, pause(BEHIND_LIMIT_MS)])
-    return life.over
   }
 
-  async #dieStarting(place: string): Promise<boolean> {
+  async #dieStarting(place: string): Promise<void> {
     const { installation } = this
     await LEFT_BEHIND.play(this.#stage)
     await installation.life.kill()
     const started = await installation.start(place)
     if (started) await Promise.race([installation.life.ended, pause(BEHIND_LIMIT_MS)])
-    return installation.life.over
+  }
+
+  async #dieEnding(place: string): Promise<void> {
+    const { life } = this.installation
+    await LEFT_BEHIND.play(this.#stage)
+    await life.arm(place)
+    await this.installation.end()
+  }
+
+  async #begin(): Promise<void> {
+    if (!(await this.installation.start())) throw new Error('the next server did not start')
+  }
+
+  /** No call is live, and what goes on behind the calls has come to an end. */
+  async #quiet(): Promise<void> {
+    const { installation } = this
+    await until(async () => (await callsThat(installation, LIVE)) === 0, FINAL_LIMIT_MS)
+    await pause(QUIET_MS)
   }
 
   get #stage(): Stage {
@@ -157,8 +172,8 @@ export async function playEvery(
   return { points, beginnings, problems }
 }
 
-function nameOf({ act, place }: Point): string {
-  return `${act?.name ?? 'a start after a death'}: ${place}`
+function nameOf({ way, place }: Point): string {
+  return `${typeof way === 'string' ? `at the ${way} of a process` : way.name}: ${place}`
 }
 
 /** Writes of the port that none of these places knows. */

@@ -9,6 +9,7 @@ const MAIN = new URL('./server.mjs', import.meta.url).pathname
 const START_LIMIT_MS = 60_000
 /** How long it may take to answer an order. */
 const ORDER_LIMIT_MS = 15_000
+const CLOSE_LIMIT_MS = 60_000
 
 export interface Beginning {
   environment: Record<string, string>
@@ -71,10 +72,12 @@ export class Life {
     await this.ended
   }
 
-  /** Ends in order, as at a SIGTERM. */
-  async close(): Promise<void> {
-    if (!this.#over) this.#child.send({ type: 'close' })
+  /** Ends in order, as at a SIGTERM; the places that it passed since the last report. */
+  async close(): Promise<string[]> {
+    const order = { type: 'close' }
+    const answer = await this.#ask<{ places: string[] }>(order, 'places', CLOSE_LIMIT_MS)
     await this.ended
+    return answer?.places ?? []
   }
 
   /** The answer, or null when the process died of the order. */

@@ -20,7 +20,7 @@ async function start({ environment, directory, writes, place }) {
 
 async function close() {
   await server.close()
-  process.disconnect()
+  process.send({ type: 'places', places: places.report() }, () => process.disconnect())
 }
 
 const orders = {
