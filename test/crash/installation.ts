@@ -18,6 +18,7 @@ import type { Environment, Platform } from './witness.ts'
 
 export const WORKSPACE = 'ws_default'
 const ROOT_KEY = 'sk_live_0123456789abcdef0123456789abcdef'
+const BEGIN_LIMIT_MS = 60_000
 const FUNDS_CENTS = 100_000_000
 /** The customer's numbers in live, on the trunk. */
 const LIVE_NUMBER = '+15550009999'
@@ -109,7 +110,18 @@ export class Installation {
     return this.#lines[environment]
   }
 
-  /** Resolves with whether a server is ready; false when it died at `place` before that. */
+  /**
+   * A server that is ready. One that can't start while its database is away is started again, as whoever runs it would.
+   * @throws when none does within a minute
+   */
+  async begin(): Promise<void> {
+    const deadline = performance.now() + BEGIN_LIMIT_MS
+    while (!(await this.start())) {
+      if (performance.now() > deadline) throw new Error(`no server starts in ${this.folder}`)
+    }
+  }
+
+  /** Resolves with whether a server is ready; false when it died before that, at `place` or of what is in its way. */
   async start(place: string | null = null): Promise<boolean> {
     const life = this.#next
     this.#life = life

@@ -46,7 +46,7 @@ export class Points {
   /** `name`: of the customers, when several play side by side. */
   static async open(kind: DatabaseKind, name: string): Promise<Points> {
     const installation = await Installation.open(kind, false)
-    if (!(await installation.start())) throw new Error('the first server did not start')
+    await installation.begin()
     await installation.furnish()
     return new Points(name, installation)
   }
@@ -66,12 +66,12 @@ export class Points {
     }
     await LEFT_BEHIND.play(this.#stage)
     await installation.life.kill()
-    await this.#begin()
+    await this.installation.begin()
     await this.#quiet()
     add('start', await installation.life.report())
     await LEFT_BEHIND.play(this.#stage)
     add('end', await installation.end())
-    await this.#begin()
+    await this.installation.begin()
     return [...found.values()]
   }
 
@@ -82,7 +82,7 @@ export class Points {
     else await this.#dieIn(way, place)
     const { life } = this.installation
     if (!life.over || (await life.ended) !== 'SIGKILL') return ['nobody came to it']
-    await this.#begin()
+    await this.installation.begin()
     return this.problems()
   }
 
@@ -116,10 +116,6 @@ export class Points {
     await LEFT_BEHIND.play(this.#stage)
     await life.arm(place)
     await this.installation.end()
-  }
-
-  async #begin(): Promise<void> {
-    if (!(await this.installation.start())) throw new Error('the next server did not start')
   }
 
   /** No call is live, and what goes on behind the calls has come to an end. */

@@ -52,7 +52,7 @@ export class Rounds {
 
   static async open(kind: DatabaseKind, seed: number): Promise<Rounds> {
     const installation = await Installation.open(kind, true)
-    if (!(await installation.start())) throw new Error('the first server did not start')
+    await installation.begin()
     await installation.furnish()
     return new Rounds(kind, seed, installation)
   }
@@ -80,7 +80,7 @@ export class Rounds {
     const diedMs = performance.now()
     await load.end()
     await this.installation.database.rest()
-    if (!(await this.installation.start())) throw new Error('the next server did not start')
+    await this.installation.begin()
     const problems = await this.#problems()
     const lost = await callsThat(this.installation, `hangup_cause = 'process_lost'`)
     const orphans = lost - this.#lostBefore
