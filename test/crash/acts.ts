@@ -195,7 +195,7 @@ const STRANGER = '+15555550177'
 
 /** A number that nobody had before. */
 function peerOf(customers: Customers): string {
-  return `+1555700${String(customers.count()).padStart(4, '0')}`
+  return `+1555${String(7_000_000 + customers.count())}`
 }
 
 /** One call of an act. */

@@ -19,7 +19,6 @@ export class Load {
   readonly #wishes: readonly (readonly [weight: number, wish: Wish])[]
   readonly #consents: { peer: string; fact: Fact }[] = []
   #position = 0
-  #peers = 0
   #over = true
   #crowd: Promise<unknown> = Promise.resolve()
 
@@ -77,7 +76,7 @@ export class Load {
 
   /** A number that nobody had before. */
   #peer(): string {
-    return `+1555600${String(++this.#peers).padStart(4, '0')}`
+    return `+1555${String(6_000_000 + this.#customers.count())}`
   }
 
   #while(): Promise<void> {

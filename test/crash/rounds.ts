@@ -8,7 +8,7 @@ import { Load } from './load.ts'
 import { Witness } from './witness.ts'
 
 /** The load lasts at least and at most so long before the death. */
-const LOAD_MS = { least: 50, most: 1_600 }
+const LOAD_MS = { least: 50, most: 2_500 }
 /** How long the calls of the dead may take to be final, and their phones to be hung up on. */
 const FINAL_LIMIT_MS = 45_000
 /** A claim of the dead on a delivery lasts 45 s, and a refused or hanging attempt is made again a little later. */
