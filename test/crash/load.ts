@@ -9,6 +9,9 @@ const CROWD = 10
 /** Longest that a customer lets a call go on before the next wish, milliseconds. */
 const PATIENCE_MS = 400
 
+/** The others want no more calls after the first. */
+const CALLED = Object.values(SANDBOX).filter((phone) => phone !== SANDBOX.optsOut)
+
 type Wish = (platform: Platform) => Promise<unknown>
 
 export class Load {
@@ -29,7 +32,7 @@ export class Load {
     this.#random = random
     const test = (): Line => installation.line('test')
     this.#wishes = [
-      [8, (to) => this.#call(to, test(), this.#one(Object.values(SANDBOX)))],
+      [8, (to) => this.#call(to, test(), this.#one(CALLED))],
       [4, (to) => this.#call(to, installation.line('live'), this.#one(LIVE_PHONES))],
       [2, (to) => this.#callIn(to)],
       [2, (to) => this.#transfer(to)],
