@@ -21,6 +21,7 @@ type SocketAddress = Extract<DatabaseAddress, { host: string }>
 const KILLS_EACH = 8
 const ASK_LIMIT_MS = 30_000
 const ASK_AGAIN_MS = 100
+const CONNECTIONS = 4
 
 /** Lines of `postmaster.pid` (PostgreSQL's documentation of the file): the process and the folder of its socket. */
 const PID_LINE = 0
@@ -30,7 +31,7 @@ export class CrashDatabase {
   readonly #folder: string
   #own: EmbeddedDatabase | null
   #kills = 0
-  #client: pg.Client | null = null
+  #pool: pg.Pool | null = null
 
   private constructor(folder: string, own: EmbeddedDatabase | null) {
     this.#folder = folder
@@ -66,10 +67,10 @@ export class CrashDatabase {
     const deadline = Date.now() + ASK_LIMIT_MS
     for (;;) {
       try {
-        this.#client ??= await connect(await this.address())
-        return (await this.#client.query<R>(text, [...values])).rows
+        this.#pool ??= poolAt(await this.address())
+        return (await this.#pool.query<R>(text, [...values])).rows
       } catch (error) {
-        await this.#disconnect()
+        await this.leave()
         if (Date.now() > deadline) throw error
         await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))
       }
@@ -90,26 +91,22 @@ export class CrashDatabase {
   /** Between two rounds, when no server works with it. */
   async rest(): Promise<void> {
     if (this.#own === null || this.#kills < KILLS_EACH) return
-    await this.#disconnect()
+    await this.leave()
     await this.#own.stop()
     this.#own = await supervise(this.#folder)
     this.#kills = 0
   }
 
-  /** To be called before a server that runs the embedded database ends in order. */
+  /** Gives the connections back, such as those to a server that is about to end. */
   async leave(): Promise<void> {
-    await this.#disconnect()
+    const pool = this.#pool
+    this.#pool = null
+    await pool?.end()
   }
 
   /** Ends what this process runs; the embedded database ends with its server. */
   async stop(): Promise<void> {
     await this.#own?.stop()
-  }
-
-  async #disconnect(): Promise<void> {
-    const client = this.#client
-    this.#client = null
-    await client?.end().catch(() => undefined)
   }
 
   async #pidFile(): Promise<string[]> {
@@ -127,10 +124,10 @@ function supervise(dataDir: string): Promise<EmbeddedDatabase> {
   return startEmbedded({ dataDir, clock, log: silentLog, binDir: debianPostgres! })
 }
 
-async function connect(address: DatabaseAddress): Promise<pg.Client> {
-  const client = new pg.Client(connectionConfig(address))
+function poolAt(address: DatabaseAddress): pg.Pool {
+  const pool = new pg.Pool({ ...connectionConfig(address), max: CONNECTIONS })
   // A server that dies is told by the statement that it breaks.
-  client.on('error', () => undefined)
-  await client.connect()
-  return client
+  pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  return pool
 }

@@ -234,6 +234,7 @@ describe('startEmbedded', { timeout: TEST_LIMIT_MS }, () => {
         /\) (\w)/.exec(await readFile(`/proc/${pid.trim()}/stat`, 'utf8'))?.[1]
       await until(async () => (await state()) === 'Z', clock, WAIT_MS)
       const second = await start()
+      expect(await ask(second.address, 'select 1 as one')).toEqual([{ one: 1 }])
       await second.stop()
     },
   )
