@@ -74,6 +74,7 @@ export class Rounds {
     const death = this.#death(random)
     const afterMs = random.int(LOAD_MS.least, LOAD_MS.most)
     const load = new Load(this.installation, this.#customers, this.#witness, random)
+    this.#customers.databaseDies = death !== 'server'
     load.begin()
     await pause(afterMs)
     await this.#die(death, random)

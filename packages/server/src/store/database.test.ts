@@ -7,6 +7,10 @@ import { migrate } from './migrate.ts'
 import { type TestServer, type TestStore, serversUnderTest, startTestServer } from './testing.ts'
 import { NOW, TENANT, furnish } from './testing-rows.ts'
 
+/** Transactions at once, more than there are connections; and how often all connections are cut. */
+const CROWD = 40
+const LOSSES = 50
+
 describe.each(serversUnderTest)('the database on $name', ({ binDir }) => {
   let server: TestServer
   let test: TestStore
@@ -109,6 +113,35 @@ describe.each(serversUnderTest)('the database on $name', ({ binDir }) => {
     await expect(committing).rejects.toMatchObject({ retryable: false, unsure: true })
     // The connections that hang are gone, and others take their place.
     expect(await database.rows('select 1 as one')).toEqual([{ one: 1 }])
+    await database.close()
+  })
+
+  it('calls every loss of a connection a fault that may pass, however the driver puts it', async () => {
+    const database = new Database(test.address, silentLog)
+    const met = new Set<string>()
+    const others = new Set<string>()
+    let over = false
+    const client = async (): Promise<void> => {
+      while (!over) {
+        await database
+          .atomic((sql) => sql.rows('select 1'))
+          .catch((error: Error) => {
+            if (error instanceof Fault) met.add(error.message)
+            else others.add(error.message)
+          })
+      }
+    }
+    const clients = Promise.all(Array.from({ length: CROWD }, client))
+    for (let round = 0; round < LOSSES; round++) {
+      await test.raw(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()`,
+      )
+    }
+    over = true
+    await clients
+    expect([...others]).toEqual([])
+    expect(met).toContain('the database is away')
     await database.close()
   })
 

@@ -160,12 +160,14 @@ function hangs(error: unknown): boolean {
   return error instanceof Error && error.message === HUNG
 }
 
+/** How the driver says that a connection is gone: under a statement, before one, or before there was any. */
+const LOST = /^(?:Connection terminated|Client has encountered a connection error|timeout exceeded)/
+
 /** Driver errors become faults; what the body itself threw passes as it is. */
 function asOurs(error: unknown): unknown {
   const fromDriver =
     error instanceof pg.DatabaseError || (error instanceof Error && 'syscall' in error)
-  const lost =
-    error instanceof Error && /^Connection terminated|^timeout exceeded/.test(error.message)
+  const lost = error instanceof Error && LOST.test(error.message)
   return fromDriver || lost || hangs(error) ? faultOf(error) : error
 }
 
