@@ -15,6 +15,8 @@ export interface Stage {
 
 export interface Act {
   name: string
+  /** Takes most of a minute: not for every run of the suite. */
+  long?: boolean
   /** Ends when the story does, or earlier: whoever plays it may be dead by then. */
   play: (stage: Stage) => Promise<void>
 }
@@ -169,6 +171,16 @@ export const ACTS: readonly Act[] = [
       await call.end()
     },
   },
+  {
+    name: 'a call talks for longer than its first slice',
+    long: true,
+    play: async (stage) => {
+      const call = await Call.place(stage, SANDBOX.mute, false)
+      await call.until('connected')
+      await call.lives(SLICE_MS)
+      await call.end()
+    },
+  },
 ]
 
 /** What is left behind for the next process, before one that dies while it starts. */
@@ -189,6 +201,8 @@ export const LEFT_BEHIND: Act = {
 }
 
 const BEATS_MS = 2_500
+/** A minute is held at first, and more is asked for 15 s before its end. */
+const SLICE_MS = 46_500
 const LIVE_PHONE = '+15550001110'
 /** Nobody has consented for this one. */
 const STRANGER = '+15555550177'

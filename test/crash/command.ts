@@ -11,6 +11,8 @@ export interface Options {
   /** Of the first round; each following one takes the next. */
   seed: number
   database: DatabaseKind
+  /** Dies only at points with this in their name; all when empty. */
+  only: string
   /** Of what is checked out, so that a failure names it. */
   commit: string
   print: (line: string) => void
@@ -40,9 +42,14 @@ export async function play(options: Options): Promise<boolean> {
 }
 
 /** Dies at every named point; whether nothing was broken. */
-export async function playPoints({ database, commit, print }: Options): Promise<boolean> {
+export async function playPoints({ database, commit, only, print }: Options): Promise<boolean> {
   const begunMs = performance.now()
-  const { points, beginnings, problems } = await playEvery(database, LANES, print)
+  const { points, beginnings, problems } = await playEvery({
+    kind: database,
+    lanes: LANES,
+    only,
+    print,
+  })
   const seconds = Math.round((performance.now() - begunMs) / 1000)
   const at = (when: string): number => points.filter(({ way }) => way === when).length
   const [starting, ending] = [at('start'), at('end')]

@@ -6,11 +6,11 @@ import { type DatabaseKind, DATABASES } from './databases.ts'
 import { playEvery } from './points.ts'
 import { Rounds } from './rounds.ts'
 
-const ROUNDS = 3
+const ROUNDS = 2
 const LANES = 2
 /** Seeds are drawn anew in each run; a failure names its own. */
 const MAX_SEED = 1_000_000
-const ONCE = { timeout: 300_000, retry: 0 }
+const ONCE = { timeout: 600_000, retry: 0 }
 
 const playing: Rounds[] = []
 afterAll(() => Promise.all(playing.map(({ installation }) => installation.close())))
@@ -31,9 +31,9 @@ describe.each(DATABASES.filter(here))('on %s', (kind) => {
 })
 
 test('nor at any named point between two writes', ONCE, async () => {
-  const { points, problems } = await playEvery('embedded', LANES, () => undefined)
+  const { points, problems } = await playEvery({ kind: 'embedded', lanes: LANES, briefly: true })
   expect(problems).toEqual([])
-  expect(points.length).toBeGreaterThan(200)
+  expect(points.length).toBeGreaterThan(150)
 })
 
 // Last, because what the dead had claimed is sent again after 45 s only.

@@ -9,6 +9,8 @@ import { callsThat, LIVE, pause, until } from './rounds.ts'
 import { Witness } from './witness.ts'
 import { WRITES } from './writes.ts'
 
+/** How the name of a place begins that lies inside of a transaction. */
+const INSIDE = 'inside '
 /** How long what goes on behind an act (deliveries, the audit chain) may take to pass a place. */
 const BEHIND_LIMIT_MS = 15_000
 const QUIET_MS = 400
@@ -21,7 +23,7 @@ export const OUT_OF_REACH: Readonly<Record<string, string>> = {
     'the operator’s erasure, which makes transactions of its own and may be repeated',
   'ledger.topUp': 'the operator’s: one statement of another process, played in the rounds',
   'ledger.charge': 'no route takes a price outside of calls yet',
-  'ledger.extend': 'asked for after 45 s of talking',
+  'ledger.extend': 'asked for after 45 s of talking: in the act that is not played briefly',
   'retention.forgetRecordings': 'once an hour, when the operator forgets recordings',
   'retention.forgetTranscripts': 'once an hour, when the operator forgets transcripts',
   'retention.forgetEvents': 'once an hour, when the operator forgets events',
@@ -51,15 +53,18 @@ export class Points {
     return new Points(name, installation)
   }
 
-  /** Plays every act, and a start after a death, without harm; every place that was passed. */
-  async find(): Promise<Point[]> {
+  /**
+   * Plays every act, a start after a death, and an end in order, without harm; every place that was passed. `briefly`:
+   * without the long acts.
+   */
+  async find(briefly: boolean): Promise<Point[]> {
     const { installation } = this
     const found = new Map<string, Point>()
     const add = (way: Point['way'], places: readonly string[]): void => {
       for (const place of places) if (!found.has(place)) found.set(place, { place, way })
     }
     await installation.life.report()
-    for (const act of ACTS) {
+    for (const act of ACTS.filter(({ long = false }) => !(briefly && long))) {
       await act.play(this.#stage)
       await this.#quiet()
       add(act, await installation.life.report())
@@ -139,24 +144,46 @@ export interface PointsReport {
   problems: string[]
 }
 
-/** Finds every point, and dies at each; `lanes` installations side by side. */
-export async function playEvery(
-  kind: DatabaseKind,
-  lanes: number,
-  print: (line: string) => void,
-): Promise<PointsReport> {
+export interface PointsOptions {
+  kind: DatabaseKind
+  /** Installations side by side. */
+  lanes: number
+  /**
+   * Without the long acts, and inside each transaction only at its last place, just before the commit: those before it
+   * are rolled back to the same rows.
+   */
+  briefly?: boolean
+  /** Dies only at points with this in their name. */
+  only?: string
+  print?: (line: string) => void
+}
+
+/** Finds every point, and dies at each. */
+export async function playEvery({
+  kind,
+  lanes,
+  briefly = false,
+  only = '',
+  print = () => undefined,
+}: PointsOptions): Promise<PointsReport> {
   const names = Array.from({ length: lanes }, (_, lane) => `lane-${lane}`)
   const every = await Promise.all(names.map((name) => Points.open(kind, name)))
   const [first] = every
-  const points = await first!.find()
+  const found = await first!.find(briefly)
   const anew = new Beginnings(first!.installation)
-  const beginnings = await anew.find()
-  const problems = unreached(points, beginnings).map((write) => `no act comes to ${write}`)
+  const begun = await anew.find()
+  const points = found.filter(
+    (point) => nameOf(point).includes(only) && !(briefly && isCovered(point.place, found)),
+  )
+  const beginnings = begun.filter(
+    (place) => beginningOf(place).includes(only) && !(briefly && place.startsWith(INSIDE)),
+  )
+  const problems = unreached(found, begun).map((write) => `no act comes to ${write}`)
   const told = (place: string, wrong: readonly string[]): void => {
     print(`${wrong.length === 0 ? 'right' : 'BROKEN'} ${place}`)
     problems.push(...wrong.map((what) => `${place}: ${what}`))
   }
-  for (const place of beginnings) told(`first start: ${place}`, await anew.play(place))
+  for (const place of beginnings) told(beginningOf(place), await anew.play(place))
   const left = points.values()
   await Promise.all(
     every.map(async (lane) => {
@@ -166,6 +193,17 @@ export async function playEvery(
   )
   await Promise.all(every.map(({ installation }) => installation.close(problems.length > 0)))
   return { points, beginnings, problems }
+}
+
+/** Whether there is a later place inside of the same transaction. */
+function isCovered(place: string, points: readonly Point[]): boolean {
+  if (!place.startsWith(INSIDE)) return false
+  const commit = `committed ${place.slice(INSIDE.length)}`
+  return !points.some((point) => point.place === commit)
+}
+
+function beginningOf(place: string): string {
+  return `at the first start: ${place}`
 }
 
 function nameOf({ way, place }: Point): string {

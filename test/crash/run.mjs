@@ -1,4 +1,4 @@
-// `npm run crash -- --rounds N --seed N --database embedded|postgres`, or `--points`: loads the harness, and runs it.
+// `npm run crash -- --rounds N --seed N --database embedded|postgres`, or `--points --only TEXT`: loads the harness, and runs it.
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { createViteServer } from 'vitest/node'
@@ -9,6 +9,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     database: { type: 'string', default: 'embedded' },
     points: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 })
 
@@ -39,6 +40,7 @@ const sound = await (values.points ? playPoints : play)({
   rounds: whole('rounds'),
   seed: whole('seed'),
   database: values.database,
+  only: values.only,
   commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
   print: (line) => process.stdout.write(`${line}\n`),
 })
