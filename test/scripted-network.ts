@@ -1,4 +1,5 @@
 // A network without phones: whoever is called answers at once, says nothing, hears everything out, and takes no REFER.
+// Some only ring, if they are asked to.
 import type { Clock } from '@saperly/kernel'
 import type { Network, NetworkCommand, NetworkEvent, PlaneLoad } from '@saperly/network'
 
@@ -23,6 +24,8 @@ export class ScriptedNetwork implements Network {
   load: PlaneLoad = { workers: [], overloaded: false }
   /** Targets whose REFER is taken, and then not reported on. */
   readonly silentOn = new Set<string>()
+  /** Who rings until the call is ended, and never answers. */
+  readonly ringingOn = new Set<string>()
   /** What it was told, in order. */
   readonly commands: NetworkCommand[] = []
   readonly #clock: Clock
@@ -62,7 +65,10 @@ export class ScriptedNetwork implements Network {
   #follow(command: NetworkCommand): void {
     const { callId } = command
     const at = this.#clock.now()
-    if (command.type === 'dial') {
+    if (command.type === 'dial' && this.ringingOn.has(command.to)) {
+      this.#emit({ callId, type: 'accepted', sipCode: 180 })
+      this.#emit({ callId, type: 'ringing', sipCode: 180 })
+    } else if (command.type === 'dial') {
       this.#answeredAt.set(callId, at)
       this.#emit({ callId, type: 'accepted', sipCode: 200 })
       this.#emit({ callId, type: 'answered', dialog: DIALOG, recognizer: 'free', at })
@@ -83,9 +89,11 @@ export class ScriptedNetwork implements Network {
     } else if (command.type === 'hangUp') {
       const bridgedAt = this.#bridgedAt.get(callId)
       if (bridgedAt) this.#emit({ callId, type: 'unbridged', measuredMs: at - bridgedAt })
-      const measuredMs = at - this.#answeredAt.get(callId)!
+      const answeredAt = this.#answeredAt.get(callId)
+      const measuredMs = answeredAt === undefined ? null : at - answeredAt
+      const cause = answeredAt === undefined ? 'cancelled' : 'local_hangup'
       const ending = { sipCode: null, q850Cause: null, reason: null, measuredMs }
-      this.#emit({ callId, type: 'ended', cause: 'local_hangup', ...ending })
+      this.#emit({ callId, type: 'ended', cause, ...ending })
     } else if (command.type === 'speak') {
       const { utteranceId, text } = command
       const times = { heardMs: 0, startedAt: at, endedAt: at }
