@@ -53,11 +53,12 @@ export function idFloor(prefix: IdPrefix, ms: number): string {
   return `${prefix}_${encode(BigInt(Math.max(0, ms)), 10)}`
 }
 
+/** The digits of base 32 as the language writes them, and ours in their places. */
+const THEIRS = '0123456789abcdefghijklmnopqrstuv'
+const OURS = new Map([...THEIRS].map((digit, index) => [digit, ALPHABET[index]!]))
+
 function encode(value: bigint, length: number): string {
   let text = ''
-  for (let i = 0; i < length; i++) {
-    text = ALPHABET[Number(value & 31n)] + text
-    value >>= 5n
-  }
-  return text
+  for (const digit of value.toString(THEIRS.length)) text += OURS.get(digit)!
+  return text.padStart(length, ALPHABET[0])
 }

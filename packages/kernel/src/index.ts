@@ -2,6 +2,7 @@
 export * from './assert.ts'
 export * from './cancel.ts'
 export { SimClock, SystemClock, drain, evenClock, type Clock, type Timer } from './clock.ts'
+export { endOfTurn } from './turn.ts'
 export * from './deferred.ts'
 export * from './ids.ts'
 export * from './log.ts'

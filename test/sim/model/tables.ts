@@ -16,7 +16,7 @@ import type {
 } from '../../../packages/server/src/store/port.ts'
 import { PSEUDONYM_LENGTH } from '../../../packages/server/src/store/consent.ts'
 import { accountKey, type AccountRow, type LedgerRows } from './ledger.ts'
-import { pageById, sameTenant, without } from './lists.ts'
+import { pageById, pageByTime, sameTenant, without } from './lists.ts'
 import { ownershipOf, type ProcessRows } from './processes.ts'
 import { type ModelTable, refused, type Transaction } from './rows.ts'
 
@@ -320,15 +320,15 @@ export function callTables(
         return row && sameTenant(row, tenant) ? row : null
       },
       async list(tenant, { status, numberId, numberIds, to, since, until }, page) {
+        const own = tx.group(calls).filter((row) => sameTenant(row, tenant))
         const wanted = (row: CallRow): boolean =>
-          sameTenant(row, tenant) &&
           (status === null || row.status === status) &&
           (numberId === null || row.numberId === numberId) &&
           (numberIds?.includes(row.numberId) ?? true) &&
           (to === null || row.to === to) &&
           (since === null || row.createdAt >= since) &&
           (until === null || row.createdAt < until)
-        return pageById(tx.group(calls).filter(wanted), page)
+        return pageByTime(own, wanted, page)
       },
       async change({ id, processId }, from, patch) {
         const row = await tx.forUpdate(calls, id)

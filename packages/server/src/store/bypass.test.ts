@@ -110,6 +110,27 @@ const ATTEMPTS: readonly [string, string][] = [
       call_id: `'call_a'`,
     }),
   ],
+  ['money of a tenant without an account', transfer({ workspace_id: `'ws_none'` })],
+  [
+    'a charge to a key that nobody knows',
+    transfer({
+      ...WALLET_TO_REVENUE,
+      kind: `'charge'`,
+      balance_after_cents: '472',
+      key_id: `'key_none'`,
+      cap_month: `'2026-01'`,
+    }),
+  ],
+  [
+    'a charge to a key whose spending nobody counts',
+    transfer({
+      ...WALLET_TO_REVENUE,
+      kind: `'charge'`,
+      balance_after_cents: '472',
+      key_id: `'key_gone'`,
+      cap_month: `'2026-01'`,
+    }),
+  ],
   [
     'a settle without a hold',
     transfer({
@@ -206,7 +227,7 @@ describe.each(serversUnderTest)('past the store on $name', ({ binDir }) => {
   it.each(ATTEMPTS)('refuses %s', async (_, statement) => {
     // Refused by a constraint or a guard, and not for being no SQL.
     await expect(test.raw(statement)).rejects.toMatchObject({
-      code: expect.stringMatching(/^23(000|001|505|514)$/) as unknown,
+      code: expect.stringMatching(/^23(000|001|503|505|514)$/) as unknown,
     })
     expect(await test.store.tables.ledger.verify()).toEqual([])
     expect(await test.store.tables.audit.verify()).toEqual([])

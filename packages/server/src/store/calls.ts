@@ -1,7 +1,7 @@
 // Calls: written when placed or received, changed only from a state they are still in.
 import { assignments, columns, insertion, instant } from './columns.ts'
-import { Filter, OF_TENANT, tenantOf } from './lists.ts'
-import type { CallPatch, CallRow, Tables } from './port.ts'
+import { Filter, OF_TENANT, limit, tenantOf } from './lists.ts'
+import type { CallFilter, CallPatch, CallRow, Page, Tables, Tenant } from './port.ts'
 import { type Sql, first } from './sql.ts'
 
 /** The most unfinished calls of one process that one read returns. */
@@ -93,15 +93,9 @@ export function calls(sql: Sql): Tables['calls'] {
           id,
         ]),
       ),
-    list(tenant, { status, numberId, numberIds, to, since, until }, page) {
-      const filter = new Filter(tenant)
-        .and('status = $', status)
-        .and('number_id = $', numberId)
-        .and('number_id = any($)', numberIds)
-        .and('"to" = $', to)
-        .and('created_at >= $', since === null ? null : instant(since))
-        .and('created_at < $', until === null ? null : instant(until))
-      return sql.rows<CallRow>(`${SELECT} ${filter.page(page)}`, filter.values)
+    list(tenant, filter, page) {
+      const { text, values } = listing(tenant, filter, page)
+      return sql.rows<CallRow>(text, values)
     },
     async change({ id, processId }, from, patch) {
       const set = assignments<CallPatch>(CHANGEABLE, patch, 3)
@@ -132,4 +126,35 @@ export function calls(sql: Sql): Tables['calls'] {
       return sums[0]!
     },
   }
+}
+
+/**
+ * One page, newest first. In the order of time, so that one index bounds the time and is in order, whatever else is asked;
+ * of several numbers each has its own newest, for no index has them all in one order.
+ */
+function listing(
+  tenant: Tenant,
+  { status, numberId, numberIds, to, since, until }: CallFilter,
+  page: Page,
+): { text: string; values: unknown[] } {
+  const filter = new Filter(tenant)
+    .and('status = $', status)
+    .and('number_id = $', numberId)
+    .and('"to" = $', to)
+    .and('created_at >= $', since === null ? null : instant(since))
+    .and('created_at < $', until === null ? null : instant(until))
+    .and(
+      `(created_at, id) < ((select created_at from call where ${OF_TENANT} and id = $), $)`,
+      page.cursor,
+    )
+  const order = `order by created_at desc, id desc ${limit(page)}`
+  if (numberIds === null || numberId !== null) {
+    filter.and('number_id = any($)', numberIds)
+    return { text: `${SELECT} ${filter.where} ${order}`, values: filter.values }
+  }
+  const { values } = filter
+  const slot = values.push(numberIds)
+  const text = `select c.* from (select distinct unnest($${slot}::text[]) as own_id) own
+    cross join lateral (${SELECT} ${filter.where} and number_id = own.own_id ${order}) c ${order}`
+  return { text, values }
 }

@@ -1,7 +1,15 @@
 // The mapping between fields and columns: names, instants, and text that PostgreSQL would not take.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assignments, camelRow, insertion, json, typeParsers } from './columns.ts'
+import {
+  arrayLiteral,
+  assignments,
+  camelRows,
+  insertion,
+  instants,
+  json,
+  typeParsers,
+} from './columns.ts'
 
 describe('insertion and assignments', () => {
   it('name columns, quote them, and turn instants and objects into parameters', () => {
@@ -37,6 +45,19 @@ describe('insertion and assignments', () => {
   })
 })
 
+describe('arrays', () => {
+  it('are written with what must be escaped, and nothing else', () => {
+    expect(arrayLiteral(['a', null, 3, '', 'NULL'])).toBe('{"a",NULL,3,"","NULL"}')
+    expect(arrayLiteral(['a"b\\c,{d}', 'e\0f'])).toBe('{"a\\"b\\\\c,{d}","e\ufffdf"}')
+    expect(arrayLiteral([])).toBe('{}')
+  })
+
+  it('of instants have each in its place', () => {
+    const [first, second] = ['1970-01-01T00:00:00.000Z', '1970-01-01T00:00:00.001Z']
+    expect(instants([0, 0, 1, 0])).toEqual([first, first, second, first])
+  })
+})
+
 describe('json', () => {
   it('differs from JSON.stringify only in what PostgreSQL does not store', () => {
     const storable = (text: string): string =>
@@ -66,10 +87,16 @@ describe('reading', () => {
   })
 
   it('gives fields for columns', () => {
-    expect(camelRow({ rate_cents_per_min: 1, q850_cause: 2, to: 3 })).toEqual({
-      rateCentsPerMin: 1,
-      q850Cause: 2,
-      to: 3,
-    })
+    const names = ['rate_cents_per_min', 'q850_cause', 'to']
+    expect(
+      camelRows(names, [
+        [1, 2, 3],
+        [4, null, 'x'],
+      ]),
+    ).toEqual([
+      { rateCentsPerMin: 1, q850Cause: 2, to: 3 },
+      { rateCentsPerMin: 4, q850Cause: null, to: 'x' },
+    ])
+    expect(camelRows(names, [])).toEqual([])
   })
 })

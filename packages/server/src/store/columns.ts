@@ -21,6 +21,17 @@ export function instant(ms: number): string {
   return new Date(ms).toISOString()
 }
 
+/** Many of them; those that stand side by side are nearly always the same. */
+export function instants(all: readonly number[]): string[] {
+  let last = Number.NaN
+  let text = ''
+  return all.map((ms) => {
+    if (ms !== last) text = instant(ms)
+    last = ms
+    return text
+  })
+}
+
 /** JSON as jsonb takes it: a NUL or half a surrogate pair becomes U+FFFD, for PostgreSQL stores neither. */
 export function json(value: unknown): string {
   return JSON.stringify(value).replace(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (escape) =>
@@ -35,6 +46,17 @@ function parameter(field: string, value: unknown): unknown {
   if (typeof value === 'string') return clean(value)
   if (typeof value === 'object' && !Array.isArray(value)) return json(value)
   return value
+}
+
+/** An array as a parameter, for statements that are asked so often that the driver's own way is felt. */
+export function arrayLiteral(values: readonly (string | number | null)[]): string {
+  const items = values.map((value) => {
+    if (typeof value !== 'string') return value === null ? 'NULL' : String(value)
+    // Nearly never: ids are of letters and digits.
+    const plain = !/["\\\0]/.test(value)
+    return plain ? `"${value}"` : `"${clean(value).replace(/["\\]/g, '\\$&')}"`
+  })
+  return `{${items.join(',')}}`
 }
 
 function clean(text: string): string {
@@ -67,14 +89,19 @@ export function assignments<R extends object>(
   }
 }
 
-/** A driver's row with its columns as fields. */
-export function camelRow(row: Row): Row {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-      value,
-    ]),
-  )
+/** The names of result columns as fields. */
+function field(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** The driver's rows, each an array in the order of `names`, as rows with fields. */
+export function camelRows(names: readonly string[], rows: readonly unknown[][]): Row[] {
+  const fields = names.map(field)
+  return rows.map((values) => {
+    const row: Row = {}
+    for (let index = 0; index < fields.length; index++) row[fields[index]!] = values[index]
+    return row
+  })
 }
 
 const INT8 = 20

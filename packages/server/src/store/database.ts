@@ -1,7 +1,7 @@
 // The connection to PostgreSQL: a bounded pool, transactions with bounded retries, and errors told apart in one place.
 import { Bug, Fault, assert, type Log } from '@saperly/kernel'
 import pg from 'pg'
-import { camelRow, typeParsers } from './columns.ts'
+import { camelRows, typeParsers } from './columns.ts'
 import type { Row, Sql } from './sql.ts'
 
 /** Where the database is: a URL, or the socket folder of the embedded one. */
@@ -59,8 +59,11 @@ async function run<R extends object>(
   text: string,
   values: readonly unknown[],
 ): Promise<{ rows: R[]; count: number }> {
-  const result = await target.query<Row>(text, [...values])
-  return { rows: result.rows.map((row) => camelRow(row) as R), count: result.rowCount ?? 0 }
+  // Arrays: the names of the columns are turned into fields once, and not once for a row.
+  const query: pg.QueryArrayConfig = { text, values: [...values], rowMode: 'array' }
+  const { fields, rows, rowCount } = await target.query<unknown[]>(query)
+  const names = fields.map(({ name }) => name)
+  return { rows: camelRows(names, rows) as R[], count: rowCount ?? 0 }
 }
 
 export interface DatabaseLimits {

@@ -1,8 +1,9 @@
 // The lane of the ledger: what many calls ask of it at the same time becomes one statement and one commit.
 //
-// Nothing is waited for: a move that finds the lane free goes at once and alone. While it is on its way others gather,
-// and they go together next. So a batch is as large as the load makes it, and there is no delay to be tuned.
-import { Fault, type Deferred, type Log, assert, deferred } from '@saperly/kernel'
+// Nothing is waited for: moves that find the lane free go at once, with those alone that are asked for in the same turn.
+// While they are on their way others gather, and they go together next. So a batch is as large as the load makes it, and
+// there is no delay to be tuned.
+import { Fault, type Deferred, type Log, assert, deferred, endOfTurn } from '@saperly/kernel'
 import type { LedgerAnswer } from '../ledger/refusal.ts'
 import { type Database, sqlState } from './database.ts'
 import { type LedgerMove, moveAlone, moveTogether } from './ledger-moves.ts'
@@ -77,13 +78,17 @@ export class LedgerLane {
   }
 
   #start(): void {
-    if (this.#running) return
-    const batch = this.#gather()
-    if (batch.length > 0) this.#running = this.#run(batch)
+    this.#running ??= this.#run()
   }
 
-  async #run(first: Waiting[]): Promise<void> {
-    for (let batch = first; batch.length > 0; batch = this.#gather()) await this.#post(batch)
+  /** Who has just heard an answer often asks again at once: they too are in time for the next batch. */
+  async #run(): Promise<void> {
+    for (;;) {
+      await endOfTurn()
+      const batch = this.#gather()
+      if (batch.length === 0) break
+      await this.#post(batch)
+    }
     this.#running = null
   }
 

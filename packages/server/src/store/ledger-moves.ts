@@ -1,7 +1,7 @@
 // The moves of the ledger as the database knows them: one alone by its stored function, or many in one statement.
-import { Fault } from '@saperly/kernel'
+import { Fault, assert } from '@saperly/kernel'
 import type { LedgerAnswer } from '../ledger/refusal.ts'
-import { instant } from './columns.ts'
+import { arrayLiteral, instant, instants } from './columns.ts'
 import type { Tenant } from './port.ts'
 import type { Sql } from './sql.ts'
 
@@ -60,23 +60,27 @@ export async function moveTogether(
 ): Promise<(LedgerAnswer | Fault)[]> {
   const reserved = moves.map((move) => (move.kind === 'reserve' ? move : null))
   const outcomes = await sql.rows<Outcome>(
-    'select * from ledger_batch($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    'select * from unnest(ledger_batch($1, $2, $3, $4, $5, $6, $7, $8, $9))',
     [
       moves.map((move) => move.kind),
       moves.map((move) => move.txnId),
-      reserved.map((move) => move?.tenant.workspaceId),
-      reserved.map((move) => move?.tenant.environment),
+      reserved.map((move) => move?.tenant.workspaceId ?? null),
+      reserved.map((move) => move?.tenant.environment ?? null),
       moves.map((move) => move.callId),
       moves.map((move) => move.hold),
-      reserved.map((move) => move?.keyId),
+      reserved.map((move) => move?.keyId ?? null),
       moves.map((move) => move.cents),
-      moves.map((move) => instant(move.at)),
-    ],
+      instants(moves.map((move) => move.at)),
+    ].map(arrayLiteral),
   )
-  const inOrder = outcomes.toSorted((one, other) => one.position - other.position)
-  return inOrder.map(({ error, ...answer }) =>
-    error === null
-      ? answer
-      : new Fault(`the database refused a statement (${error})`, { retryable: false }),
-  )
+  assert(outcomes.length === moves.length, 'each move of a batch has its outcome')
+  const inOrder: (LedgerAnswer | Fault)[] = []
+  for (const outcome of outcomes) {
+    const { position, error } = outcome
+    inOrder[position - 1] =
+      error === null
+        ? outcome
+        : new Fault(`the database refused a statement (${error})`, { retryable: false })
+  }
+  return inOrder
 }

@@ -50,6 +50,17 @@ const CHECKS: readonly string[] = [
    from key_period p join api_key k using (workspace_id, environment)
    where k.id = p.key_id
      and (p.cap_cents is distinct from k.spend_limit_cents or p.spent_cents + p.held_cents > p.cap_cents)`,
+
+  `select workspace_id, environment, 'there is no account for ' || count(*) || ' postings' as problem
+   from transfer t where not exists (
+     select 1 from account a where a.workspace_id = t.workspace_id and a.environment = t.environment
+   ) group by workspace_id, environment`,
+
+  `select workspace_id, environment, 'there is no key ' || key_id as problem
+   from transfer t where key_id is not null and not exists (
+     select 1 from api_key k
+     where k.workspace_id = t.workspace_id and k.environment = t.environment and k.id = t.key_id
+   ) group by workspace_id, environment, key_id`,
 ]
 
 /** Reads the whole journal: for a quiet hour or an operator's question, not for every minute. */

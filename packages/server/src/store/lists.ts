@@ -20,11 +20,11 @@ export class Filter {
     this.values = tenantOf(tenant)
   }
 
-  /** Adds a condition unless `value` is null; `$` in it stands for the parameter. */
+  /** Adds a condition unless `value` is null; a `$` without a number in it stands for the parameter. */
   and(condition: string, value: unknown): this {
     if (value === null) return this
     this.values.push(value)
-    this.#conditions.push(condition.replaceAll('$', `$${this.values.length}`))
+    this.#conditions.push(condition.replaceAll(/\$(?!\d)/g, `$${this.values.length}`))
     return this
   }
 
@@ -40,10 +40,14 @@ export class Filter {
     return this
   }
 
+  get where(): string {
+    return `where ${this.#conditions.join(' and ')}`
+  }
+
   /** `where … order by id desc limit …`. */
   page(page: Page): string {
     this.and('id < $', page.cursor)
-    return `where ${this.#conditions.join(' and ')} order by id desc ${limit(page)}`
+    return `${this.where} order by id desc ${limit(page)}`
   }
 }
 
