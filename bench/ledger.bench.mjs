@@ -34,6 +34,7 @@ async function measureServer(server, counts, cellMs) {
   }
   // Every way and its statements are warm before the first cell.
   for (const way of Object.values(ways)) await run(way, database.tenants, 8, cellMs / 3)
+  await reservesOf(ways.ledger, database.tenants, 8, cellMs / 3)
   const rows = []
   for (const workspaces of WORKSPACES) {
     const tenants = database.tenants.slice(0, workspaces)
@@ -42,6 +43,7 @@ async function measureServer(server, counts, cellMs) {
       for (const [name, way] of Object.entries(ways)) {
         found[name] = await run(way, tenants, clients, cellMs)
       }
+      found.reserves = await reservesOf(ways.ledger, tenants, clients, cellMs)
       rows.push(rowOf(workspaces, clients, found))
     }
   }
@@ -57,10 +59,12 @@ async function measureServer(server, counts, cellMs) {
 }
 
 function rowOf(workspaces, clients, found) {
-  const { ledger: own, 'one by one': single, 'bare loop': bare } = found
+  const { ledger: own, reserves, 'one by one': single, 'bare loop': bare } = found
   return {
     workspaces,
     clients,
+    'reserves a second': reserves.perSec,
+    'their p99 ms': percentile(reserves.ms, 0.99),
     'pairs a second': own.pairsPerSec,
     'reserve p50 ms': percentile(own.reserveMs, 0.5),
     'reserve p99 ms': percentile(own.reserveMs, 0.99),
@@ -108,6 +112,31 @@ async function run(way, tenants, clients, cellMs) {
   await Promise.all(Array.from({ length: clients }, client))
   const sec = (performance.now() - startedMs) / 1000
   return { pairsPerSec: settleMs.length / sec, reserveMs, settleMs }
+}
+
+/** Reserves alone, one after the other for each client; their holds are given back afterwards. */
+async function reservesOf(way, tenants, clients, cellMs) {
+  const ms = []
+  const held = []
+  const startedMs = performance.now()
+  const client = async (_, index) => {
+    const { tenant, keyId } = tenants[index % tenants.length]
+    while (performance.now() - startedMs < cellMs) {
+      const hold = { tenant, callId: `call_bench_${++calls}`, keyId, amountCents: SLICE_CENTS }
+      const begunMs = performance.now()
+      const reserved = await way.reserve(hold)
+      if (!reserved.ok) throw new Error(`refused: ${JSON.stringify(reserved.refusal)}`)
+      ms.push(performance.now() - begunMs)
+      held.push(hold)
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, client))
+  const perSec = ms.length / ((performance.now() - startedMs) / 1000)
+  const giveBack = async () => {
+    for (let hold = held.pop(); hold; hold = held.pop()) await way.settle(hold, 0)
+  }
+  await Promise.all(Array.from({ length: 256 }, giveBack))
+  return { perSec, ms }
 }
 
 /** PostgreSQL's own yardstick on the same server, where its program is installed. */

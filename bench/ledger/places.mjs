@@ -31,7 +31,7 @@ export async function openServers() {
 }
 
 /** The address of another database on the same server. */
-function beside(address, database) {
+export function beside(address, database) {
   if (!address.url) return { ...address, database }
   const url = new URL(address.url)
   url.pathname = `/${database}`
@@ -42,7 +42,7 @@ export function connectionOf(address) {
   return address.url ? { connectionString: address.url } : address
 }
 
-async function statement(address, text) {
+export async function statement(address, text) {
   const client = new pg.Client(connectionOf(address))
   await client.connect()
   try {
