@@ -55,7 +55,7 @@ export function idFloor(prefix: IdPrefix, ms: number): string {
 
 /** The digits of base 32 as the language writes them, and ours in their places. */
 const THEIRS = '0123456789abcdefghijklmnopqrstuv'
-const OURS = new Map([...THEIRS].map((digit, index) => [digit, ALPHABET[index]!]))
+const OURS = new Map(Array.from(THEIRS, (digit, index) => [digit, ALPHABET[index]!]))
 
 function encode(value: bigint, length: number): string {
   let text = ''
