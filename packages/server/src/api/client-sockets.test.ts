@@ -27,7 +27,7 @@ afterEach(async () => {
   // Sockets tell of their end a turn later than their server.
   await drain()
   await drain()
-  expect(sockets.open).toBe(0)
+  if (sockets.open !== 0) throw new Error(`${sockets.open} sockets were not given back`)
 })
 
 async function open(words = ''): Promise<Socket> {

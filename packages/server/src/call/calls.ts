@@ -238,15 +238,11 @@ export class CallRegistry implements Calls {
     network.post({ type: 'hangUp', callId: call.id })
     if (error instanceof TakenOver) return log.warn('call.taken_over', { callId: call.id })
     log.error('call.session.failed', { callId: call.id }, error)
-    const { talkedMs, targetMs } = session
-    if (call.state !== 'ended') await this.#abandon(call, { measuredMs: talkedMs, targetMs })
+    if (call.state !== 'ended') await this.#abandon(call, session.talked)
   }
 
   /** Makes a call final that goes no further here. One that resists is left to whoever looks for calls without a session. */
-  async #abandon(
-    call: CallRow,
-    talked: { measuredMs: number | null; targetMs: number | null },
-  ): Promise<void> {
+  async #abandon(call: CallRow, talked: Session['talked']): Promise<void> {
     const { clock, log } = this.#deps
     const now = clock.now()
     const end = {

@@ -127,7 +127,9 @@ export class Funds {
     this.#fuse = null
     if (slice.extendAfterMs === null) return this.#burn(maxDurationSec * 1000, 'max_duration')
     this.#burn(cutAfterMs(slice.coveredSec), 'insufficient_funds')
-    this.#at(slice.extendAfterMs, () => (this.#asking = this.#ask(slice)))
+    this.#at(slice.extendAfterMs, () => {
+      this.#asking = this.#ask(slice)
+    })
     this.#at((slice.coveredSec - WARN_AHEAD_SEC) * 1000, () => {
       if (this.#coveredSec === slice.coveredSec) this.#warn()
     })

@@ -9,12 +9,12 @@ import type { Brain } from '../brain/port.ts'
 import type { CallPatch, CallRow, Tenant } from '../store/port.ts'
 import { Conversation } from './conversation.ts'
 import type { CallDeps } from './deps.ts'
-import { finish } from './finish.ts'
+import { finish, type Finish } from './finish.ts'
 import { Funds } from './funds.ts'
 import { extendHold } from './hold.ts'
 import { TakenOver } from './lease.ts'
-import type { CallEvent } from './machine.ts'
-import type { CallPlan } from './plan.ts'
+import { type CallEvent, nextState } from './machine.ts'
+import { type CallPlan, dialOf } from './plan.ts'
 import { startFailure } from './refusal.ts'
 import { type CallLog, persist, persistTwice, type TimelineType } from './timeline.ts'
 import { Steps } from './steps.ts'
@@ -57,7 +57,7 @@ export class Session {
     this.#transfers = new Transfers(deps, plan, this.#log, {
       call: () => this.#call,
       changed: (row) => (this.#call = row),
-      talkedMs: () => this.talkedMs ?? 0,
+      talkedMs: () => this.talked.measuredMs ?? 0,
       warn: (secondsLeft) => this.#log.event('funds_low', { secondsLeft }),
       cut: (cause) => this.#cut(cause),
       broken: (error) => this.#fail(error),
@@ -98,8 +98,8 @@ export class Session {
   /** The two openings: one asks the carrier, the other takes its call. From here on they are the same. */
   async #begin(): Promise<void> {
     const { network, store, process } = this.#deps
-    const { id: callId, direction, environment, from, to, ringTimeoutSec } = this.#call
-    const { talk, recordTo, callerIdName } = this.plan
+    const { id: callId, direction, environment, to } = this.#call
+    const { talk, recordTo } = this.plan
     if (direction === 'inbound') {
       await this.#move('ring', {}, 'ringing', {})
       if (!(await process.runs(this.#call))) throw new TakenOver(callId)
@@ -111,18 +111,7 @@ export class Session {
       (await persist(this.#deps, () => store.tables.numbers.findActive('test', to)))
     // A process that was paused calls nobody whose money others have given back meanwhile.
     if (!(await process.runs(this.#call))) throw new TakenOver(callId)
-    network.post({
-      type: 'dial',
-      callId,
-      environment,
-      from,
-      to,
-      toOwnNumber: Boolean(own),
-      callerIdName,
-      ringTimeoutMs: ringTimeoutSec * 1000,
-      talk,
-      recordTo,
-    })
+    network.post(dialOf(this.#call, this.plan, Boolean(own)))
   }
 
   /** Resolves when the carrier has decided: rings, answered, or the call is over. Returns why it could not start. */
@@ -151,9 +140,7 @@ export class Session {
 
   /** Lets the call go as it stands: others have it. */
   abandon(): void {
-    void this.#steps.add(() => {
-      throw new TakenOver(this.#call.id)
-    })
+    this.#fail(new TakenOver(this.#call.id))
   }
 
   /** Resolves when the carrier has taken or refused the transfer; null: the call is not connected. */
@@ -320,25 +307,21 @@ export class Session {
   }
 
   async #hangUp(cause: HangupCause): Promise<void> {
-    if (!(await this.#move('end', {}, null, { cause }))) return
-    this.#cause ??= cause
-    this.#deps.network.post({ type: 'hangUp', callId: this.#call.id })
+    if (!nextState(this.#call.state, 'end')) return
+    this.#letGo(cause)
+    await this.#move('end', {}, null, { cause })
     this.#steps.after(END_LIMIT_MS, () =>
       // The network owes us an end; without one the bill must still be closed.
-      this.#finish('abandon', { ...NOTHING_HEARD, measuredMs: this.talkedMs, cause }),
+      this.#finish('abandon', { ...NOTHING_HEARD, measuredMs: this.talked.measuredMs, cause }),
     )
   }
 
   // --- money ------------------------------------------------------------------------------------------------------
 
-  /** Milliseconds since the answer, as far as they are held for; null before it. */
-  get talkedMs(): number | null {
-    return this.#funds && this.#funds.coveredOf(this.#funds.talkedMs)
-  }
-
-  /** The same of the target that the call was bridged with. */
-  get targetMs(): number | null {
-    return this.#transfers.targetMs
+  /** Milliseconds since the peer's answer and the target's, as far as they are held for; null before them. */
+  get talked(): Pick<Finish, 'measuredMs' | 'targetMs'> {
+    const measuredMs = this.#funds && this.#funds.coveredOf(this.#funds.talkedMs)
+    return { measuredMs, targetMs: this.#transfers.targetMs }
   }
 
   #watchFunds(): void {
@@ -355,11 +338,16 @@ export class Session {
     })
   }
 
-  /** The network first: neither a step that is stuck nor a database that is away may keep the call up. */
+  /** Now: a step that is stuck may not keep the call up. */
   #cut(cause: HangupCause): void {
+    this.#letGo(cause)
+    void this.#steps.add(() => this.#hangUp(cause))
+  }
+
+  /** Not written down before: a database that is away may not keep the call up. A crash in between costs a second BYE. */
+  #letGo(cause: HangupCause): void {
     this.#cause ??= cause
     this.#deps.network.post({ type: 'hangUp', callId: this.#call.id })
-    void this.#steps.add(() => this.#hangUp(cause))
   }
 
   #fail(error: unknown): void {
@@ -375,12 +363,7 @@ export class Session {
 
   async #finish(
     event: 'networkEnded' | 'abandon',
-    end: {
-      measuredMs: number | null
-      cause: HangupCause
-      sipCode: number | null
-      q850Cause: number | null
-    },
+    end: Pick<Finish, 'measuredMs' | 'cause' | 'sipCode' | 'q850Cause'>,
   ): Promise<void> {
     this.#transfers.ended()
     // The hold stands still before the bill is made.
@@ -390,7 +373,7 @@ export class Session {
     const row = await persistTwice(this.#deps, () =>
       finish(this.#deps, this.#call, event, {
         ...end,
-        measuredMs: measuredMs === null ? null : (this.#funds?.coveredOf(measuredMs) ?? measuredMs),
+        measuredMs: measuredMs && (this.#funds?.coveredOf(measuredMs) ?? measuredMs),
         targetMs: this.#transfers.targetMs,
         reportedSec: this.#reportedSec,
         recordingPath: this.#recordingPath,
