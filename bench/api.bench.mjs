@@ -176,6 +176,8 @@ async function reading(address, sizes) {
     }
     calls = size
     others = count
+    const gib = (await bytesOf(address, 'call')) / 2 ** 30
+    console.log(`${size} calls take ${gib.toPrecision(2)} GiB with their indexes`)
     const reads = await readsOf({ server, token, calls, others, ...about })
     for (const { what, path, key } of reads) {
       const run = await measure(requester(server.url, key ?? token), path)
@@ -186,8 +188,6 @@ async function reading(address, sizes) {
         [`${size} rows: p99 ms`]: percentile(run.latencies, 0.99),
       })
     }
-    const gib = (await bytesOf(address, 'call')) / 2 ** 30
-    console.log(`${size} calls take ${gib.toPrecision(2)} GiB with their indexes`)
   }
   table([...rows.values()])
   await client.end()

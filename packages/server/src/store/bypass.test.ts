@@ -247,4 +247,17 @@ describe.each(serversUnderTest)('past the store on $name', ({ binDir }) => {
     expect(taken).toEqual([{ amount_cents: 5 }])
     expect(await test.store.tables.ledger.verify()).toEqual([])
   })
+
+  // As in a restore, where triggers sleep: what the foreign keys of the journal would have said is said afterwards.
+  it('finds a transfer of nobody that came in while its trigger slept', async () => {
+    await test.raw('alter table transfer disable trigger apply_transfers')
+    await test.raw(transfer({ id: `'txn_nobody'`, workspace_id: `'ws_none'` }))
+    const stray = { ...WALLET_TO_REVENUE, kind: `'charge'`, posted_cents: '1' }
+    const byNobody = { key_id: `'key_none'`, cap_month: `'2026-01'` }
+    await test.raw(transfer({ id: `'txn_stray'`, ...stray, ...byNobody }))
+    await test.raw('alter table transfer enable trigger apply_transfers')
+    const problems = (await test.store.tables.ledger.verify()).map(({ problem }) => problem)
+    expect(problems).toContain('there is no account for 1 postings')
+    expect(problems).toContain('there is no key key_none')
+  })
 })
