@@ -74,6 +74,7 @@ test('packages import only what stands below them', () => {
 
 /** Folders of the server: which may import which. Rules (consent, ledger, call) know no adapter. */
 const ALLOWED_FOLDERS: Record<string, string[]> = {
+  bus: [],
   store: ['ledger', 'audit'],
   ledger: ['store'],
   audit: ['store'],
