@@ -286,6 +286,10 @@ export class SocketBrain {
     return this.events.filter((event) => event.type === type)
   }
 
+  get closed(): boolean {
+    return this.#socket.readyState === WebSocket.CLOSED
+  }
+
   send(frame: unknown): void {
     this.#socket.send(JSON.stringify(frame))
   }

@@ -75,6 +75,7 @@ test('packages import only what stands below them', () => {
 /** Folders of the server: which may import which. Rules (consent, ledger, call) know no adapter. */
 const ALLOWED_FOLDERS: Record<string, string[]> = {
   bus: [],
+  cluster: ['bus', 'call/port.ts', 'call/placement-claim.ts', 'store'],
   store: ['ledger', 'audit'],
   ledger: ['store'],
   audit: ['store'],
@@ -83,7 +84,7 @@ const ALLOWED_FOLDERS: Record<string, string[]> = {
   privacy: ['store'],
   outbound: [],
   call: ['store', 'consent', 'ledger', 'brain/port.ts'],
-  brain: ['store', 'call/port.ts', 'outbound', 'secrets', 'webhook/sign.ts', 'consent'],
+  brain: ['store', 'bus', 'call/port.ts', 'outbound', 'secrets', 'webhook/sign.ts', 'consent'],
   webhook: ['store', 'outbound', 'secrets'],
   api: [
     'store',
@@ -104,7 +105,8 @@ test('imports inside the server point down', () => {
   expect(
     offences((source) => {
       const own = /^packages\/server\/src\/([^/]+)\//.exec(source.path)?.[1]
-      if (!own || source.isTest) return []
+      // app.ts and its folder join ports to adapters: they may see everything, and nobody sees them.
+      if (!own || own === 'app' || source.isTest) return []
       return imports(source)
         .filter((name) => name.startsWith('.'))
         .map((name) =>

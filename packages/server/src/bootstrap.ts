@@ -2,7 +2,7 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connectionDefaults, scopes } from '@saperly/contract'
-import type { Clock, Ids, Random } from '@saperly/kernel'
+import { type Clock, Fault, type Ids, type Random } from '@saperly/kernel'
 import type { Environment } from '@saperly/network'
 import { audit } from './consent/trail.ts'
 import { sealedFor, type SecretBox } from './secrets/box.ts'
@@ -15,6 +15,9 @@ export const DEFAULT_WORKSPACE = 'ws_default'
 export const DEMO_NUMBER = '+15555551000'
 /** Where the first test key is kept, so that the command finds it; readable by its owner alone. */
 export const KEY_FILE = 'test-key'
+
+/** SQLSTATE: the row is there already. */
+const UNIQUE = '23505'
 
 export interface BootstrapDeps {
   store: Store
@@ -31,8 +34,26 @@ export interface FirstKey {
   demoNumberId: string
 }
 
-/** Makes sure that the default workspace is whole. Idempotent; every part is looked at for itself. */
+/** Other processes that may be making the same at the same time. */
+const MAX_RIVALS = 8
+
+/**
+ * Makes sure that the default workspace is whole. Idempotent; every part is looked at for itself, and again where another
+ * process was faster: what that made is found the next time.
+ */
 export async function bootstrap(deps: BootstrapDeps, rootKey: string | null): Promise<FirstKey> {
+  for (let rivals = 0; ; rivals++) {
+    try {
+      return await makeWhole(deps, rootKey)
+    } catch (error) {
+      const { cause } = error as Error
+      const wasFirst = error instanceof Fault && (cause as { code?: string })?.code === UNIQUE
+      if (!wasFirst || rivals === MAX_RIVALS) throw error
+    }
+  }
+}
+
+async function makeWhole(deps: BootstrapDeps, rootKey: string | null): Promise<FirstKey> {
   const { store, clock } = deps
   if (!(await store.tables.workspaces.get(DEFAULT_WORKSPACE))) {
     await store.transaction((tables) =>
@@ -152,7 +173,7 @@ async function demoNumber(deps: BootstrapDeps): Promise<string> {
       createdAt,
       deletedAt: null,
     })
-    await tables.numbers.insert({
+    const inserted = await tables.numbers.insert({
       ...tenant,
       id: numberId,
       phoneNumber: DEMO_NUMBER,
@@ -167,6 +188,8 @@ async function demoNumber(deps: BootstrapDeps): Promise<string> {
       releasedAt: null,
       createdAt,
     })
+    if (!inserted)
+      throw new Fault('the demo number is taken', { cause: { code: UNIQUE }, retryable: false })
   })
   return numberId
 }

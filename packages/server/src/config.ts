@@ -12,9 +12,15 @@ import { speechSchema } from './speech-engines.ts'
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
+export const ROLES = ['all', 'api', 'network'] as const
+/** What a process does: HTTP for customers and their brains, or calls, or both. */
+export type Role = (typeof ROLES)[number]
+
 const port = z.coerce.number().int().min(0).max(65_535)
 const SECRET_KEY = /^(?:[0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$/
 const ROOT_KEY = /^sk_(?:test|live)_[A-Za-z0-9_-]{16,200}$/
+
+const NATS_URLS = /^(?:nats|tls):\/\/[^\s,]+(?:,(?:nats|tls):\/\/[^\s,]+)*$/
 
 const environmentSchema = z.object({
   PORT: port.default(8080),
@@ -22,6 +28,12 @@ const environmentSchema = z.object({
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   DATA_DIR: z.string().min(1).default('.saperly'),
   DATABASE_URL: z.url({ protocol: /^postgres(?:ql)?$/ }).optional(),
+  SAPERLY_ROLE: z.enum(ROLES).default('all'),
+  NATS_URL: z
+    .string()
+    .regex(NATS_URLS, 'must be nats:// or tls:// addresses, with commas between them')
+    .optional(),
+  RECORDINGS_DIR: z.string().min(1).optional(),
   SAPERLY_CONFIG: z.string().min(1).optional(),
   SAPERLY_ROOT_KEY: z
     .string()
@@ -125,7 +137,12 @@ export interface Config extends FileConfig {
   publicUrl: string | null
   /** Absolute. */
   dataDir: string
+  /** Absolute; on a cluster the same folder everywhere. */
+  recordingsDir: string
   databaseUrl: string | null
+  role: Role
+  /** Servers of the bus; empty: this process is alone. */
+  natsUrls: readonly string[]
   rootKey: string | null
   /** 32 bytes in hex or base64, or null: kept in a file of the data directory. */
   secretKey: string | null
@@ -176,6 +193,7 @@ export function readConfig(
   if (!env.success || !file) throw new ConfigError(faults)
   const sip = sipConfig(env.data, directory, file.trunks.length > 0, faults)
   const rtp = rtpPorts(env.data, file.trunks.length > 0, faults)
+  faults.push(...clusterFaults(env.data))
   if (faults.length > 0) throw new ConfigError(faults)
   const { data } = env
   for (const engine of Object.values(file.speech.engines)) {
@@ -189,7 +207,10 @@ export function readConfig(
     host: data.HOST,
     publicUrl: data.PUBLIC_URL?.replace(/\/$/, '') ?? null,
     dataDir: resolve(directory, data.DATA_DIR),
+    recordingsDir: resolve(directory, data.RECORDINGS_DIR ?? `${data.DATA_DIR}/recordings`),
     databaseUrl: data.DATABASE_URL ?? null,
+    role: data.SAPERLY_ROLE,
+    natsUrls: data.NATS_URL?.split(',') ?? [],
     rootKey: data.SAPERLY_ROOT_KEY ?? null,
     secretKey: data.SAPERLY_SECRET_KEY ?? null,
     sip,
@@ -200,6 +221,19 @@ export function readConfig(
     allowPrivateNetworks: privateNetworks(data.ALLOW_PRIVATE_NETWORKS),
     logLevel: data.LOG_LEVEL,
   }
+}
+
+/** Several processes need what they have in common: one database, one key, and a bus. */
+function clusterFaults(env: z.output<typeof environmentSchema>): string[] {
+  const { SAPERLY_ROLE: role, NATS_URL, DATABASE_URL, SAPERLY_SECRET_KEY } = env
+  const faults: string[] = []
+  if (role !== 'all' && !NATS_URL) faults.push(`NATS_URL: is needed for the role ${role}`)
+  if (role === 'all' && !NATS_URL) return faults
+  if (!DATABASE_URL) faults.push('DATABASE_URL: is needed where several processes work together')
+  if (!SAPERLY_SECRET_KEY) {
+    faults.push('SAPERLY_SECRET_KEY: is needed where several processes work together')
+  }
+  return faults
 }
 
 function ratesOf(file: FileConfig, directory: string, faults: string[]): RateEntry[] {

@@ -1,5 +1,5 @@
 // The control plane's face: configure, start, operate.
-export { type Adapters, type Server, startServer } from './app.ts'
+export { type Adapters, type RunningRole, type Server, startRole, startServer } from './app.ts'
 export {
   createWorkspace,
   DEFAULT_WORKSPACE,
@@ -8,7 +8,7 @@ export {
   KEY_FILE as TEST_KEY_FILE,
 } from './bootstrap.ts'
 export { restoreBackup, writeBackup } from './backup.ts'
-export { type Config, ConfigError, readConfig } from './config.ts'
+export { type Config, ConfigError, readConfig, ROLES, type Role } from './config.ts'
 export { openOperator, type Operator, verifyAuditFile } from './operator.ts'
 export { OperatorError } from './operator-error.ts'
 export { checkTrunk, type HostAnswer } from './trunk-check.ts'

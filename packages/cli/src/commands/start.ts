@@ -1,5 +1,5 @@
-// `saperly start`: a whole server in this process, and the commands for a first call.
-import { DEMO_NUMBER, readConfig, type Server, startServer } from '@saperly/server'
+// `saperly start`: a server in this process, whole or in one role, and the commands for a first call.
+import { DEMO_NUMBER, readConfig, ROLES, type RunningRole, startRole } from '@saperly/server'
 import { answers, listenUrl } from '../client.ts'
 import { type Command, UsageError } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
@@ -11,18 +11,23 @@ export const FIRST_PEER = '+15555550123'
 export const start: Command = {
   words: 'start',
   says: 'Start the server, with an embedded database, a test key and a demo number.',
-  options: { quiet: { says: 'print no commands for a first call' } },
+  options: {
+    role: { value: ROLES.join('|'), says: 'what this process does on a cluster (SAPERLY_ROLE)' },
+    quiet: { says: 'print no commands for a first call' },
+  },
   async run(given, { terminal, environment, directory, signal, hurry }) {
-    const config = readConfig(environment, directory)
+    const role = given.option('role')
+    const asked = role === undefined ? environment : { ...environment, SAPERLY_ROLE: role }
+    const config = readConfig(asked, directory)
     const url = listenUrl(config)
     if (config.port !== 0 && (await answers(url, signal))) {
       throw new UsageError(`a server answers at ${url} already: use that one, or set PORT`)
     }
-    const server = await startServer(config)
+    const server = await startRole(config)
     try {
       greet(terminal, server, given.flag('quiet'))
       await aborted(signal)
-      const { live } = server.calls
+      const { live } = server
       if (live > 0) {
         const { drainSec } = config.limits
         terminal.line(
@@ -44,11 +49,12 @@ function aborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-function greet(terminal: Terminal, { url, first }: Server, quiet: boolean): void {
+function greet(terminal: Terminal, { url, role, first }: RunningRole, quiet: boolean): void {
+  const what = role === 'all' ? '' : ` (${role})`
   terminal.line(
-    `${terminal.paint('bold', `Saperly ${version}`)} is ready at ${terminal.paint('cyan', url)}`,
+    `${terminal.paint('bold', `Saperly ${version}`)}${what} is ready at ${terminal.paint('cyan', url)}`,
   )
-  if (quiet) return
+  if (quiet || first === null) return
   terminal.line()
   terminal.line(`  test key     ${first.token}`)
   terminal.line(`  demo number  ${first.demoNumberId} (${DEMO_NUMBER})`)

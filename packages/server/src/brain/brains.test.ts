@@ -34,7 +34,7 @@ beforeEach(async () => {
   brains = new ConnectionBrains({
     ...house.deps,
     tables,
-    sockets: house.sockets,
+    desks: house.desks,
     box,
     models: { house: { baseUrl: 'http://127.0.0.1:1/v1', model: 'tiny', apiKey: null } },
     log: silentLog,

@@ -7,13 +7,14 @@ import type { Model } from './completions.ts'
 import { DemoBrain } from './demo.ts'
 import { HostedBrain } from './hosted.ts'
 import { ManualBrain } from './manual.ts'
-import type { ManualSockets } from './manual-socket.ts'
+import type { Desk } from './desk.ts'
+import type { DeskFinder } from './desks.ts'
 import { ManualWebhook } from './manual-webhook.ts'
 import { type Brain, type BrainCall, BrainLost, type Brains } from './port.ts'
 
 export interface ConnectionBrainsDeps {
   tables: Pick<Tables, 'connections' | 'numbers'>
-  sockets: ManualSockets
+  desks: DeskFinder
   dialler: Dialler
   box: SecretBox
   /** The operator's models, by the name that a connection's `llm.model` has when its kind is `managed`. */
@@ -36,7 +37,8 @@ export class ConnectionBrains implements Brains {
   ): Promise<boolean> {
     const row = await this.#deps.tables.connections.get(tenant, connectionId)
     if (row === null || row.deletedAt !== null) return false
-    return tenant.environment === 'test' || this.#answers(row, numberWebhookUrl)
+    if (tenant.environment === 'test' || this.#hasWebhookOrModel(row, numberWebhookUrl)) return true
+    return row.mode === 'manual' && (await this.#deps.desks.find(row.id)) !== null
   }
 
   async attach(call: BrainCall): Promise<Brain> {
@@ -46,7 +48,10 @@ export class ConnectionBrains implements Brains {
       const number = await numbers.get(call.tenant, call.numberId)
       if (row === null || row.deletedAt !== null) return new NoBrain('the connection is gone')
       const numberWebhookUrl = number?.webhookUrl ?? null
-      if (this.#answers(row, numberWebhookUrl)) return this.#brainOf(row, call, numberWebhookUrl)
+      const desk = row.mode === 'manual' ? await this.#deps.desks.find(row.id) : null
+      if (desk !== null || this.#hasWebhookOrModel(row, numberWebhookUrl)) {
+        return this.#brainOf(row, call, numberWebhookUrl, desk)
+      }
       return call.tenant.environment === 'test'
         ? new DemoBrain()
         : new NoBrain('the connection has no brain')
@@ -58,30 +63,33 @@ export class ConnectionBrains implements Brains {
     }
   }
 
-  /** Whether the connection has a brain of its own. */
-  #answers(row: ConnectionRow, numberWebhookUrl: string | null): boolean {
+  /** Whether the connection has a brain of its own that can be asked without a socket. */
+  #hasWebhookOrModel(row: ConnectionRow, numberWebhookUrl: string | null): boolean {
     if (row.mode === 'hosted') return this.#hasModel(row)
-    return (
-      this.#deps.sockets.staffedDesk(row.id) !== null ||
-      row.settings.manualWebhookUrl !== null ||
-      numberWebhookUrl !== null
-    )
+    return row.settings.manualWebhookUrl !== null || numberWebhookUrl !== null
   }
 
-  #brainOf(row: ConnectionRow, call: BrainCall, numberWebhookUrl: string | null): Brain {
+  #brainOf(
+    row: ConnectionRow,
+    call: BrainCall,
+    numberWebhookUrl: string | null,
+    desk: Desk | null,
+  ): Brain {
     const { callControl: control, language } = row.settings
     if (row.mode === 'hosted') {
       return new HostedBrain(this.#deps, call, { model: this.#modelOf(row), control, language })
     }
     const secrets = this.#secretsOf(row)
     const urls = [row.settings.manualWebhookUrl, numberWebhookUrl].filter((url) => url !== null)
-    return new ManualBrain(call, {
-      staffedDesk: () => this.#deps.sockets.staffedDesk(row.id),
+    const routes = {
+      findDesk: () => this.#deps.desks.find(row.id),
       webhooks: urls.map(
         (url) => new ManualWebhook(this.#deps, { url, environment: row.environment, secrets }),
       ),
       control,
-    })
+    }
+    // It may have emptied while it was looked for.
+    return new ManualBrain(call, routes, desk?.staffed ? desk : null)
   }
 
   #hasModel({ settings: { llm } }: ConnectionRow): boolean {

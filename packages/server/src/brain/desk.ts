@@ -1,5 +1,6 @@
 // One manual connection at work: its open sockets, the live calls that they own, and who takes over from whom.
 //
+// A desk stands in the process that carries the calls; the sockets may be in any (switchboard.ts), and are lines to it.
 // A call belongs to one socket. When that closes, the newest of the others takes its calls at once; when there is none,
 // the first that comes within the grace time does; after that the calls are lost to the desk, and their brains go on
 // by webhook. Whatever has not been answered is sent again to the new owner, with its old requestId.
@@ -7,7 +8,7 @@ import {
   endsAnswer,
   MANUAL_PROTOCOL,
   MANUAL_RECONNECT_SEC,
-  parseBrainFrame,
+  type BrainFrame,
   type Directive,
   type ErrorFrame,
   type ServerFrame,
@@ -41,6 +42,11 @@ export class Desk {
     return this.#lines.length
   }
 
+  /** Calls that sit here. */
+  get calls(): number {
+    return this.#seats.size
+  }
+
   /** A socket is open, or was until a moment ago and may come back. */
   get staffed(): boolean {
     return this.#lines.length > 0 || this.#grace !== null
@@ -54,6 +60,11 @@ export class Desk {
     this.#handOver(line, this.#waiting())
   }
 
+  /** A socket was there until a moment ago, as somebody else knows: it may come back within the grace time. */
+  hope(): void {
+    if (!this.staffed) this.#waitForSocket()
+  }
+
   /** A socket has closed. */
   unplug(line: Line): void {
     const at = this.#lines.indexOf(line)
@@ -63,7 +74,7 @@ export class Desk {
     const heir = this.#lines.at(-1)
     const waiting = this.#waiting()
     if (heir && waiting.length > 0) this.#handOver(heir, waiting)
-    if (!heir) this.#grace = this.#clock.schedule(MANUAL_RECONNECT_SEC * 1000, () => this.#giveUp())
+    if (!heir) this.#waitForSocket()
   }
 
   /** Gives a call to the newest socket. Only while the desk is staffed. */
@@ -77,13 +88,8 @@ export class Desk {
     return seat
   }
 
-  /** A text frame from one of the sockets. */
-  hear(line: Line, text: string): void {
-    const read = parseBrainFrame(text)
-    if (!read.ok) {
-      return line.send(complaint('InvalidDirective', read.failure.requestId, read.failure.message))
-    }
-    const frame = read.value
+  /** A frame from one of the sockets. */
+  hear(line: Line, frame: BrainFrame): void {
     if (frame.kind === 'answer') this.#answer(line, frame.requestId, frame.directives)
     else this.#unasked(line, frame.callId, frame.directives)
   }
@@ -128,6 +134,10 @@ export class Desk {
     return null
   }
 
+  #waitForSocket(): void {
+    this.#grace = this.#clock.schedule(MANUAL_RECONNECT_SEC * 1000, () => this.#giveUp())
+  }
+
   #waiting(): Seat[] {
     return [...this.#seats.values()].filter((seat) => seat.line === null)
   }
@@ -163,7 +173,8 @@ export class Desk {
   }
 }
 
-function complaint(
+/** What a frame that can't be followed is answered with. */
+export function complaint(
   _tag: ErrorFrame['_tag'],
   requestId: string | null,
   message: string,

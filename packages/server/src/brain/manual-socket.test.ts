@@ -226,7 +226,7 @@ describe('from socket to socket', () => {
     const { brain } = house.brain()
     const answer = collect(brain.ask(turn('req_1'), never)).catch((error) => error)
     await socket.next('turn')
-    house.sockets.disconnect(house.connectionId)
+    house.disconnect()
     expect(await answer).toBeInstanceOf(BrainLost)
     expect(await socket.closed).toBe(1008)
   })
@@ -258,7 +258,7 @@ describe('from socket to socket', () => {
 
   test('closing tells every socket that the server goes away', async () => {
     const socket = await house.connect()
-    await house.sockets.closeAll()
+    await house.closeSockets()
     expect(await socket.closed).toBe(1001)
     expect(await house.refusal()).toMatchObject({ status: 503, body: { _tag: 'Unavailable' } })
   })

@@ -1,4 +1,4 @@
-// The websocket side of manual mode: who may come in, the life of each socket, and the desk that it sits at.
+// The websocket side of manual mode: who may come in, the life of each socket, and the switchboard that it is part of.
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import {
@@ -15,8 +15,8 @@ import {
 import { fail, Fault, ok, type Clock, type Ids, type Log, type Result } from '@saperly/kernel'
 import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import type { ConnectionRow, Tables } from '../store/port.ts'
-import { Desk, type Line } from './desk.ts'
 import { bearerOf, isSecretOf } from './manual-bearer.ts'
+import type { Switchboards } from './switchboards.ts'
 
 /** Sockets of one connection. */
 export const MAX_SOCKETS_PER_CONNECTION = 16
@@ -32,6 +32,7 @@ const CODE = { goingAway: 1001, unsupported: 1003, policy: 1008 } as const
 
 export interface ManualSocketsDeps {
   connections: Pick<Tables['connections'], 'findById'>
+  boards: Switchboards
   clock: Clock
   ids: Ids
   log: Log
@@ -41,7 +42,6 @@ export interface ManualSocketsDeps {
 
 export class ManualSockets {
   readonly #deps: ManualSocketsDeps
-  readonly #desks = new Map<string, Desk>()
   readonly #open = new Map<WebSocket, { connectionId: string; closed: Promise<void> }>()
   readonly #server = new WebSocketServer({
     noServer: true,
@@ -65,12 +65,6 @@ export class ManualSockets {
     return this.#open.size
   }
 
-  /** The desk of a connection that has a socket, or had one until a moment ago; else null. */
-  staffedDesk(connectionId: string): Desk | null {
-    const desk = this.#desks.get(connectionId)
-    return desk?.staffed ? desk : null
-  }
-
   /** Takes an upgrade of `GET /manual/:connectionId`. False when the path is another one: then nothing was done. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     const [path = ''] = (request.url ?? '').split('?')
@@ -84,18 +78,24 @@ export class ManualSockets {
     return true
   }
 
-  /** Closes the sockets of a connection that was deleted or is no longer manual; its calls are lost to them at once. */
+  /** Closes the sockets of a connection that was deleted or is no longer manual. */
   disconnect(connectionId: string): void {
     for (const [ws, { connectionId: its }] of this.#open) {
       if (its === connectionId) ws.close(CODE.policy, 'the connection is gone')
     }
-    this.#desks.get(connectionId)?.close()
+  }
+
+  /** Closes the sockets of connections that have gone without a word to this process. */
+  async recheck(): Promise<void> {
+    for (const id of new Set([...this.#open.values()].map(({ connectionId }) => connectionId))) {
+      const row = await this.#deps.connections.findById(id)
+      if (row?.mode !== 'manual' || row.deletedAt !== null) this.disconnect(id)
+    }
   }
 
   /** Refuses newcomers, closes every socket, and resolves when the last one is closed. */
   async closeAll(): Promise<void> {
     this.#closed = true
-    for (const desk of this.#desks.values()) desk.close()
     const patience = this.#deps.clock.schedule(CLOSE_LIMIT_MS, () => {
       for (const ws of this.#open.keys()) ws.terminate()
     })
@@ -124,7 +124,7 @@ export class ManualSockets {
           failure('Unauthorized', { message: 'this is not the secret of the connection' }),
         )
       }
-      const active = this.#desks.get(id)?.lines ?? 0
+      const active = this.#deps.boards.socketsOf(id)
       if (active < MAX_SOCKETS_PER_CONNECTION) return ok(row)
       return fail(failure('ConcurrencyLimited', { limit: MAX_SOCKETS_PER_CONNECTION, active }))
     } catch (error) {
@@ -141,14 +141,14 @@ export class ManualSockets {
 
   #welcome(ws: WebSocket, connectionId: string): void {
     if (this.#closed) return ws.terminate()
-    const desk = this.#deskOf(connectionId)
-    const line: Line = { send: (frame) => this.#send(ws, frame) }
+    const { boards, ids } = this.#deps
+    const line = ids.next('req')
     const stopPinging = this.#keepAlive(ws)
     const closed = new Promise<void>((done) => {
       ws.once('close', () => {
         stopPinging()
         this.#open.delete(ws)
-        desk.unplug(line)
+        boards.close(connectionId, line)
         done()
       })
     })
@@ -157,19 +157,9 @@ export class ManualSockets {
     ws.on('error', (error) => this.#deps.log.debug('manual_socket_error', { name: error.name }))
     ws.on('message', (data, isBinary) => {
       if (isBinary) ws.close(CODE.unsupported, 'frames are text')
-      else desk.hear(line, textOf(data))
+      else board.hear(line, textOf(data))
     })
-    desk.plug(line)
-  }
-
-  #deskOf(connectionId: string): Desk {
-    const known = this.#desks.get(connectionId)
-    if (known) return known
-    const desk: Desk = new Desk(connectionId, this.#deps.clock, () => {
-      if (this.#desks.get(connectionId) === desk) this.#desks.delete(connectionId)
-    })
-    this.#desks.set(connectionId, desk)
-    return desk
+    const board = boards.open(connectionId, line, (frame) => this.#send(ws, frame))
   }
 
   #send(ws: WebSocket, frame: ServerFrame): void {

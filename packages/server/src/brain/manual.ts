@@ -8,7 +8,7 @@ import { type Seat, SeatLost } from './seat.ts'
 
 export interface ManualRoutes {
   /** The desk of the connection while it has a socket or may get one back, else null. Asked whenever it matters. */
-  staffedDesk: () => Desk | null
+  findDesk: () => Promise<Desk | null>
   /** In the order in which they are tried. */
   webhooks: readonly ManualWebhook[]
   control: CallControl
@@ -25,11 +25,12 @@ export class ManualBrain implements Brain {
   #seat: Seat | null = null
   #closed = false
 
-  constructor(call: BrainCall, routes: ManualRoutes) {
+  /** `desk`: where it sits down first, if there is one. */
+  constructor(call: BrainCall, routes: ManualRoutes, desk: Desk | null) {
     this.#call = call
     this.#routes = routes
     this.#webhooks = [...routes.webhooks]
-    this.#sitDown()
+    if (desk) this.#sitDown(desk)
   }
 
   get kind(): 'manual_socket' | 'manual_webhook' {
@@ -41,7 +42,8 @@ export class ManualBrain implements Brain {
     for (let webhook = this.#webhooks[0]; webhook; webhook = this.#webhooks[0]) {
       if (yield* this.#askWebhook(webhook, event, signal)) return
     }
-    const seat = this.#sitDown()
+    const desk = await this.#routes.findDesk()
+    const seat = desk && !this.#closed ? this.#sitDown(desk) : null
     if (seat && (yield* this.#askSocket(seat, event, signal))) return
     throw new BrainLost('no socket and no webhook of the connection answers')
   }
@@ -87,9 +89,7 @@ export class ManualBrain implements Brain {
     }
   }
 
-  #sitDown(): Seat | null {
-    const desk = this.#closed ? null : this.#routes.staffedDesk()
-    if (!desk) return null
+  #sitDown(desk: Desk): Seat {
     const { callId, from, to, direction, onDirective } = this.#call
     const seat = desk.seat({
       callId,

@@ -16,6 +16,8 @@ import type { ConnectionRow } from '../store/port.ts'
 import { ManualBrain } from './manual.ts'
 import type { ManualWebhook } from './manual-webhook.ts'
 import { ManualSockets } from './manual-socket.ts'
+import { Desks } from './desks.ts'
+import { Switchboards } from './switchboards.ts'
 import type { BrainCall, BrainDirective } from './port.ts'
 
 export const never: AbortSignal = new AbortController().signal
@@ -91,6 +93,8 @@ export class ManualHouse {
   readonly connectionId = 'conn_1'
   readonly clock = new SimClock()
   readonly secret = mintToken('mc', seededRandom(1))
+  readonly desks = new Desks(this.clock)
+  readonly boards = new Switchboards({ desks: this.desks, clock: this.clock })
   readonly sockets: ManualSockets
   readonly dialler = new Dialler(addressPolicy([], '127.0.0.1'), this.clock)
   readonly row: ConnectionRow
@@ -109,6 +113,7 @@ export class ManualHouse {
     this.row = manualConnection(this.connectionId, this.secret)
     this.sockets = new ManualSockets({
       connections: { findById: async (id) => (id === this.connectionId ? this.row : null) },
+      boards: this.boards,
       clock: this.clock,
       ids: new Ids(this.clock, seededRandom(2)),
       log: silentLog,
@@ -123,13 +128,26 @@ export class ManualHouse {
   /** Closes everything, and fails when anything was left. */
   async close(): Promise<void> {
     for (const brain of this.#brains) await brain.close()
-    await this.sockets.closeAll()
+    await this.closeSockets()
     await this.dialler.close()
     for (const { ws } of this.#clients) ws.terminate()
     this.#server.closeAllConnections()
     await new Promise<void>((done) => this.#server.close(() => done()))
     assert(this.sockets.open === 0, 'a socket leaked')
     assert(this.clock.pending() === 0, 'a timer leaked')
+  }
+
+  /** As when the connection is deleted. */
+  disconnect(): void {
+    this.sockets.disconnect(this.connectionId)
+    this.desks.disconnect(this.connectionId)
+  }
+
+  /** As when the server ends. */
+  async closeSockets(): Promise<void> {
+    this.desks.closeAll()
+    await this.sockets.closeAll()
+    this.boards.closeAll()
   }
 
   /** A client that has been let in and has read `ready`. */
@@ -198,11 +216,12 @@ export class ManualHouse {
       instructions: null,
       onDirective: (directive) => unasked.push(directive),
     }
-    const brain = new ManualBrain(call, {
-      staffedDesk: () => this.sockets.staffedDesk(this.connectionId),
+    const routes = {
+      findDesk: () => this.desks.find(this.connectionId),
       webhooks,
       control: this.row.settings.callControl,
-    })
+    }
+    const brain = new ManualBrain(call, routes, this.desks.staffed(this.connectionId))
     this.#brains.push(brain)
     return { brain, call, unasked }
   }

@@ -59,7 +59,8 @@ export class Roster {
   }
 
   /** The process that holds calls under this lease, if it can be asked something. */
-  holderOf(leaseId: string): string | null {
+  holderOf(leaseId: string | null): string | null {
+    if (leaseId === null) return null
     if (this.#standing().leaseId === leaseId) return this.#messenger.processId
     for (const [processId, peer] of this.#peers) {
       if (peer.report.leaseId === leaseId && this.isThere(processId)) return processId

@@ -158,7 +158,7 @@ export class CallRegistry implements Calls {
     if (!number || number.releasedAt !== null) return fail(failure('NumberNotFound', { numberId }))
     if (!number.connectionId) return fail(failure('NumberHasNoConnection', { numberId }))
 
-    const callId = this.#deps.ids.next('call')
+    const callId = request.callId ?? this.#deps.ids.next('call')
     const received = deferred<Answer | null>()
     this.#expected.set(callId, received)
     const limit = this.#deps.clock.schedule(SANDBOX_CALL_LIMIT_MS, () => received.resolve(null))

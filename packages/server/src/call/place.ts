@@ -12,6 +12,7 @@ import type { CallRow, ConnectionRow, NumberRow, Tables, Tenant } from '../store
 import type { CallDeps } from './deps.ts'
 import { firstSliceCents } from './funds.ts'
 import { newCall } from './new-call.ts'
+import { claimPlacement } from './placement-claim.ts'
 import { refusalFailure } from './refusal.ts'
 import type { PlaceFailure, PlaceRequest } from './port.ts'
 
@@ -39,7 +40,7 @@ export async function place(
   }
 
   const call = newCall(deps, number, connection, {
-    id: deps.ids.next('call'),
+    id: request.callId ?? deps.ids.next('call'),
     direction: 'outbound',
     keyId: request.key.id,
     from: number.phoneNumber,
@@ -121,7 +122,9 @@ async function reserve(
   try {
     await deps.store.transaction(async (tables) => {
       // Consent again, under the same transaction as the money: a revoke in between has won.
-      refusal = await lastLook(deps, tables, tenant, call)
+      refusal =
+        (await lastLook(deps, tables, tenant, call)) ??
+        (await claim(tables, tenant, request, call.createdAt))
       if (refusal) throw refused
       await tables.calls.insert(call)
       const held = await tables.ledger.reserve({
@@ -167,6 +170,18 @@ async function lastLook(
   const { numberId, to: peerNumber } = call
   const consent = await mayCall(tables, { tenant, numberId, peerNumber, at: deps.clock.now() })
   return consent.ok ? null : consent.failure
+}
+
+/** A call that another process asked for must not come into being after that has given it up. */
+async function claim(
+  tables: Tables,
+  tenant: Tenant,
+  { key, callId }: PlaceRequest,
+  at: number,
+): Promise<PlaceFailure | null> {
+  if (callId === undefined) return null
+  const ours = await claimPlacement(tables, { tenant, keyId: key.id, callId, at })
+  return ours ? null : failure('Unavailable', { reason: 'the request was withdrawn' })
 }
 
 async function recordPlaced(

@@ -16,6 +16,8 @@ export interface PlaceRequest {
   metadata: Record<string, string>
   /** The claimed idempotency record that this call answers, if there is one. */
   idempotencyKey: string | null
+  /** Made by another process, which asks for the call and may withdraw it; absent: it is made here. */
+  callId?: string
 }
 
 export type PlaceFailure = FailureOf<
@@ -78,6 +80,7 @@ export interface Calls {
     from: string
     toNumberId: string
     script: string | null
+    callId?: string
   }): Promise<
     Result<
       CallRow,

@@ -23,12 +23,22 @@ export type TimelineType =
 /** How often a write is tried again while the database is away, a second apart. */
 export const WRITE_RETRIES = 120
 const RETRY_DELAY_MS = 1_000
+/** How often a follower looks for what other processes wrote, whatever they say about it. */
+const LOOK_INTERVAL_MS = 1_000
+
+/** The processes that share the database: a hint makes followers there look sooner. */
+export interface Elsewhere {
+  hint(callId: string): void
+  watch(callId: string, wake: () => void): () => void
+}
 
 export interface TimelineDeps {
   store: Store
   clock: Clock
   ids: Ids
   log: Log
+  /** Null, or absent, where this process is alone. */
+  elsewhere?: Elsewhere | null
 }
 
 /** Events of all calls of this process: recorded by whoever changes a call, followed by whoever watches one. */
@@ -54,6 +64,7 @@ export class Timeline {
   /** Wakes the followers of a call: something was committed. */
   announce(callId: string): void {
     for (const wake of this.#watchers.get(callId) ?? []) wake()
+    this.#deps.elsewhere?.hint(callId)
   }
 
   /** An ordered log for one call, whose writer does not wait for the disk. */
@@ -76,6 +87,8 @@ export class Timeline {
     }
     const watchers = this.#watchers.get(callId) ?? new Set()
     this.#watchers.set(callId, watchers.add(onEvent))
+    const { elsewhere, clock } = this.#deps
+    const unwatch = elsewhere?.watch(callId, onEvent)
     const onAbort = (): void => wake()
     signal.addEventListener('abort', onAbort, { once: true })
     try {
@@ -90,13 +103,16 @@ export class Timeline {
         }
         if (signal.aborted) throw cancelledBy(signal)
         if (!stale) {
+          const look = elsewhere ? clock.schedule(LOOK_INTERVAL_MS, onEvent) : null
           await new Promise<void>((resolve) => {
             wake = resolve
           })
+          look?.cancel()
         }
       }
     } finally {
       signal.removeEventListener('abort', onAbort)
+      unwatch?.()
       watchers.delete(onEvent)
       if (watchers.size === 0) this.#watchers.delete(callId)
     }

@@ -13,6 +13,11 @@ export function auditKey(key: Uint8Array): string {
   return Buffer.from(derive(key, 'audit trail')).toString('hex')
 }
 
+/** What keeps the messages of this installation apart from others' on the same bus, as a word. */
+export function busPrefix(key: Uint8Array): string {
+  return `saperly-${Buffer.from(derive(key, 'bus').slice(0, 8)).toString('hex')}`
+}
+
 function derive(key: Uint8Array, use: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', key, new Uint8Array(), `saperly ${use}`, KEY_BYTES))
 }
