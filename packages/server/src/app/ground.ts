@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { type Clock, Ids, type Log, type Random, SystemClock, systemRandom } from '@saperly/kernel'
 import type { ConfiguredSpeech, Network } from '@saperly/network'
 import { NatsBus } from '../bus/nats.ts'
+import type { Bus } from '../bus/port.ts'
 import type { Standing } from '../bus/roster.ts'
 import { Timeline } from '../call/timeline.ts'
 import { Member } from '../cluster/member.ts'
@@ -26,6 +27,8 @@ export interface Adapters {
   /** Stand around the store and the network that the server works with: where a test looks on, or kills the process. */
   aroundStore?: (store: Store) => Store
   aroundNetwork?: (network: Network) => Network
+  /** In place of the one that NATS_URL names. */
+  bus?: Bus
 }
 
 export type Closers = (() => unknown)[]
@@ -77,7 +80,7 @@ export async function openGround(
   const store = adapters.aroundStore?.(opened) ?? opened
   const dialler = new Dialler(addressPolicy(config.allowPrivateNetworks, config.host), clock)
   closers.push(() => dialler.close())
-  const member = joinCluster(config, { clock, log, ids, key }, standing)
+  const member = joinCluster(config, adapters.bus, { clock, log, ids, key }, standing)
   if (member) closers.push(() => member.close())
   const elsewhere = member?.elsewhere ?? null
   const timeline = new Timeline({ store, clock, ids, log, elsewhere })
@@ -87,13 +90,14 @@ export async function openGround(
 
 function joinCluster(
   config: Config,
+  bus: Bus | undefined,
   { clock, log, ids, key }: Pick<Ground, 'clock' | 'log' | 'ids' | 'key'>,
   standing: Standings,
 ): Member | null {
   if (config.natsUrls.length === 0) return null
   const processId = ids.next('proc')
   return new Member({
-    bus: new NatsBus({ urls: config.natsUrls, clock, log }),
+    bus: bus ?? new NatsBus({ urls: config.natsUrls, clock, log }),
     prefix: busPrefix(key),
     processId,
     standing: () => standing(processId),

@@ -49,6 +49,11 @@ export class Channel {
     this.#resend ??= this.#deps.clock.schedule(RESEND_MS, () => this.#again())
   }
 
+  /** Lets the other side know that the channel is there; one that has forgotten it says so. */
+  ping(): void {
+    if (!this.#closed) this.#send({ seq: 0, body: null })
+  }
+
   receive({ seq, ack, body }: ChannelFrame): void {
     if (this.#closed) return
     while (this.#unacknowledged[0] && this.#unacknowledged[0].seq <= ack) {

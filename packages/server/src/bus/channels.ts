@@ -10,6 +10,8 @@ export const PEER_SILENCE_MS = 6_000
 /** How long channels outlive the bus itself. */
 export const BUS_ABSENCE_MS = 30_000
 const CHECK_INTERVAL_MS = 1_000
+/** After a partition one end may think of a channel that the other has given up: it learns of it within so many checks. */
+const CHECKS_FOR_A_PING = 5
 /** Channels of one process; one more is refused. */
 const MAX_CHANNELS = 20_000
 
@@ -47,6 +49,7 @@ export class Channels {
   #timer: Timer
   #turnedMs: number
   #opened = 0
+  #checks = 0
 
   constructor(deps: { messenger: Messenger; roster: Roster; clock: Clock }) {
     this.#messenger = deps.messenger
@@ -136,9 +139,11 @@ export class Channels {
     this.#timer = this.#clock.schedule(CHECK_INTERVAL_MS, () => this.#check())
     const turnedMs = this.#clock.monotonicMs() - this.#turnedMs
     const { up } = this.#messenger.bus
+    const pings = ++this.#checks % CHECKS_FOR_A_PING === 0
     for (const { channel, peer } of this.#open.values()) {
       const silentMs = Math.min(this.#roster.silenceOf(peer), turnedMs)
       if (up ? silentMs > PEER_SILENCE_MS : turnedMs > BUS_ABSENCE_MS) channel.break()
+      else if (pings) channel.ping()
     }
   }
 }

@@ -16,6 +16,8 @@ export const CALM: Weather = { lost: 0, doubled: 0, late: 0, delayMs: 0 }
 /** What all members of it are connected to. */
 export class BusHub {
   weather: Weather = CALM
+  /** What gets lost beside the weather. */
+  loses: (message: BusMessage) => boolean = () => false
   readonly #clock: Clock
   readonly #random: Random
   readonly #members = new Set<MemberBus>()
@@ -38,6 +40,7 @@ export class BusHub {
   }
 
   send(message: BusMessage): void {
+    if (this.loses(message)) return
     const listeners = [...this.#members].flatMap((member) => member.listenersTo(message.subject))
     if (listeners.length === 0 && message.replyTo !== null) {
       const { replyTo: subject } = message

@@ -3,7 +3,7 @@
 // The database says who carries a call; the bus only brings the question there. What an answer says of a call is read
 // from the database, and so is what became of it when no answer comes.
 import { failure, type FailureOf, type FailureTag } from '@saperly/contract'
-import { type Clock, fail, Fault, type Ids, ok, type Result } from '@saperly/kernel'
+import { Cancelled, type Clock, fail, Fault, type Ids, ok, type Result } from '@saperly/kernel'
 import type { TracedMessage } from '@saperly/network'
 import type { Messenger, Question, Reply } from '../bus/messenger.ts'
 import type { Roster } from '../bus/roster.ts'
@@ -20,17 +20,24 @@ import {
   speakQuestion,
   transferQuestion,
 } from './messages.ts'
-import { outcomeOfPlacing } from './settle.ts'
+import { isUndecided, outcomeOfPlacing } from './settle.ts'
 
 /** By when the other process must have taken a question up. */
 const START_LIMIT_MS = 3_000
 /** How long its answer may take, where it waits for a carrier, and where it doesn't. */
 const CARRIER_LIMIT_MS = 90_000
 const ANSWER_LIMIT_MS = 20_000
-/** How often it is looked after while its answer is waited for. */
-const WATCH_INTERVAL_MS = 500
+/** How often it is looked after while its answer is waited for, and from when on the database is asked, too. */
+const WATCH_INTERVAL_MS = 1_000
+const LOOK_AFTER_MS = 5_000
 /** Processes that one placement tries, when those before did not take it up. */
 const MAX_TRIES = 3
+
+interface Wait {
+  limitMs: number
+  /** Whether the database says already what the answer would. */
+  isOver?: () => Promise<boolean>
+}
 
 export interface ClusterCallsDeps {
   /** The calls of this process; null where it carries none. */
@@ -70,7 +77,13 @@ export class ClusterCalls implements Calls {
         const callId = this.#deps.ids.next('call')
         const tenant = tenantOf(key)
         const message = { ...asked, tenant, callId, keyId: key.id }
-        const reply = await this.#ask(placeQuestion, processId, message, CARRIER_LIMIT_MS)
+        // Not there by now: it was not taken up, or is taken too late.
+        const isDecided = async (): Promise<boolean> => {
+          const call = await this.#find(tenant, callId)
+          return call === null || !isUndecided(call)
+        }
+        const wait = { limitMs: CARRIER_LIMIT_MS, isOver: isDecided }
+        const reply = await this.#ask(placeQuestion, processId, message, wait)
         if (reply.kind === 'answer') return this.#resultOf(tenant, callId, reply.value)
         return wasNotTaken(reply) ? null : this.#withdraw(key, callId)
       },
@@ -88,7 +101,14 @@ export class ClusterCalls implements Calls {
     if (call.state === 'ended') return ok(call)
     if (this.#isHere(call)) return this.#here.end(tenant, callId, durationSec, actor)
     const message = { tenant, callId, durationSec, actor }
-    return this.#askHolder(call, endQuestion, message, CARRIER_LIMIT_MS)
+    const isOver = async (): Promise<boolean> =>
+      (await this.#find(tenant, callId))?.state === 'ended'
+    const wait = { limitMs: CARRIER_LIMIT_MS, isOver }
+    const ended = await this.#askHolder(call, endQuestion, message, wait)
+    if (ended) return ended
+    const final = await this.#find(tenant, callId)
+    if (final?.state !== 'ended') throw outOfReach()
+    return ok(final)
   }
 
   async transfer(
@@ -101,7 +121,7 @@ export class ClusterCalls implements Calls {
     if (!call.ok) return call
     if (this.#isHere(call.value)) return this.#here.transfer(tenant, callId, to, actor)
     const message = { tenant, callId, to, actor }
-    return this.#askHolder(call.value, transferQuestion, message, CARRIER_LIMIT_MS)
+    return this.#askOrFail(call.value, transferQuestion, message, CARRIER_LIMIT_MS)
   }
 
   async speak(
@@ -114,7 +134,7 @@ export class ClusterCalls implements Calls {
     if (!call.ok) return call
     if (this.#isHere(call.value)) return this.#here.speak(tenant, callId, text, interrupt)
     const message = { tenant, callId, text, interrupt }
-    return this.#askHolder(call.value, speakQuestion, message, ANSWER_LIMIT_MS)
+    return this.#askOrFail(call.value, speakQuestion, message, ANSWER_LIMIT_MS)
   }
 
   async sendDtmf(tenant: Tenant, callId: string, digits: string): ReturnType<Calls['sendDtmf']> {
@@ -122,7 +142,7 @@ export class ClusterCalls implements Calls {
     if (!call.ok) return call
     if (this.#isHere(call.value)) return this.#here.sendDtmf(tenant, callId, digits)
     const message = { tenant, callId, digits }
-    return this.#askHolder(call.value, dtmfQuestion, message, ANSWER_LIMIT_MS)
+    return this.#askOrFail(call.value, dtmfQuestion, message, ANSWER_LIMIT_MS)
   }
 
   async sandboxCall(
@@ -135,7 +155,8 @@ export class ClusterCalls implements Calls {
         const callId = this.#deps.ids.next('call')
         const tenant = tenantOf(key)
         const message = { ...asked, tenant, callId, keyId: key.id }
-        const reply = await this.#ask(sandboxQuestion, processId, message, ANSWER_LIMIT_MS)
+        const limitMs = ANSWER_LIMIT_MS
+        const reply = await this.#ask(sandboxQuestion, processId, message, { limitMs })
         if (reply.kind === 'answer') return this.#resultOf(tenant, callId, reply.value)
         if (wasNotTaken(reply)) return null
         const call = await this.#find(tenant, callId)
@@ -155,7 +176,8 @@ export class ClusterCalls implements Calls {
     const holder = roster.holderOf(call.processId)
     if (holder === null) throw outOfReach()
     const message = { tenant: tenantOf(call), callId: call.id }
-    const reply = await this.#ask(signallingQuestion, holder, message, ANSWER_LIMIT_MS)
+    const limitMs = ANSWER_LIMIT_MS
+    const reply = await this.#ask(signallingQuestion, holder, message, { limitMs })
     if (reply.kind === 'answer') return reply.value
     throw outOfReach()
   }
@@ -189,42 +211,65 @@ export class ClusterCalls implements Calls {
 
   // --- a call that lives elsewhere --------------------------------------------------------------------------------
 
-  async #askHolder<Q, Tag extends FailureTag>(
+  async #askOrFail<Q, Tag extends FailureTag>(
     call: CallRow,
     question: Question<Q, Outcome<Tag>>,
     message: Q,
     limitMs: number,
   ): Promise<Result<CallRow, FailureOf<Tag>>> {
-    const tenant = tenantOf(call)
-    const holder = this.#deps.roster.holderOf(call.processId)
-    if (holder === null) throw outOfReach()
-    const reply = await this.#ask(question, holder, message, limitMs)
-    if (reply.kind === 'answer') return this.#resultOf(tenant, call.id, reply.value)
-    throw outOfReach()
+    const result = await this.#askHolder(call, question, message, { limitMs })
+    if (!result) throw outOfReach()
+    return result
   }
 
-  /** Asks, and gives the wait up when the other process, or the bus, is gone. */
+  /** Null when no answer came, whatever was done. */
+  async #askHolder<Q, Tag extends FailureTag>(
+    call: CallRow,
+    question: Question<Q, Outcome<Tag>>,
+    message: Q,
+    wait: Wait,
+  ): Promise<Result<CallRow, FailureOf<Tag>> | null> {
+    const holder = this.#deps.roster.holderOf(call.processId)
+    if (holder === null) return null
+    const reply = await this.#ask(question, holder, message, wait)
+    if (reply.kind !== 'answer') return null
+    return this.#resultOf(tenantOf(call), call.id, reply.value)
+  }
+
+  /** Asks, and gives the wait up when the other process or the bus is gone, or the database has the answer. */
   async #ask<Q, A>(
     question: Question<Q, A>,
     processId: string,
     message: Q,
-    limitMs: number,
+    { limitMs, isOver }: Wait,
   ): Promise<Reply<A>> {
-    const { messenger, roster, clock } = this.#deps
+    const { messenger, roster } = this.#deps
     const gone = new AbortController()
-    const watch = (): void => {
-      if (!roster.isThere(processId)) gone.abort()
-      timer = clock.schedule(WATCH_INTERVAL_MS, watch)
-    }
-    let timer = clock.schedule(WATCH_INTERVAL_MS, watch)
+    const answered = new AbortController()
+    const asked = messenger.ask(question, processId, message, {
+      limitMs,
+      startBy: roster.startBy(processId, START_LIMIT_MS),
+      signal: gone.signal,
+    })
+    const watched = this.#watch(processId, isOver, answered.signal).then(() => {
+      gone.abort()
+      return asked
+    })
     try {
-      return await messenger.ask(question, processId, message, {
-        limitMs,
-        startBy: roster.startBy(processId, START_LIMIT_MS),
-        signal: gone.signal,
-      })
+      return await Promise.race([asked, watched])
     } finally {
-      timer.cancel()
+      answered.abort(new Cancelled('answered'))
+      watched.catch(() => undefined)
+    }
+  }
+
+  /** Resolves when there is nothing more to wait for. */
+  async #watch(processId: string, isOver: Wait['isOver'], signal: AbortSignal): Promise<void> {
+    const { roster, clock } = this.#deps
+    const startedMs = clock.monotonicMs()
+    while (roster.isThere(processId)) {
+      await clock.sleep(WATCH_INTERVAL_MS, signal)
+      if (isOver && clock.monotonicMs() - startedMs > LOOK_AFTER_MS && (await isOver())) return
     }
   }
 

@@ -22,11 +22,15 @@ export async function outcomeOfPlacing(
     const call = await store.tables.calls.get(tenant, callId)
     // The record of the placement is written with the call, so without a call there was a refusal that nobody heard.
     if (!call) return fail(failure('Unavailable', { reason: 'the call was refused' }))
-    const undecided = call.state === 'queued' || call.state === 'dialing'
-    if (!undecided) return decided(call)
+    if (!isUndecided(call)) return decided(call)
     if (clock.monotonicMs() - startedMs > DECISION_LIMIT_MS) return ok(call)
     await clock.sleep(LOOK_INTERVAL_MS, new AbortController().signal)
   }
+}
+
+/** The carrier has not said yet what becomes of it. */
+export function isUndecided({ state }: CallRow): boolean {
+  return state === 'queued' || state === 'dialing'
 }
 
 function decided(call: CallRow): Result<CallRow, PlaceFailure> {
