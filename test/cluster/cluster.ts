@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { DatabaseAddress } from '../../packages/server/src/store/database.ts'
 import type { Store, Tenant } from '../../packages/server/src/store/port.ts'
 import { debianPostgres, startTestServer } from '../../packages/server/src/store/testing.ts'
 import { ApiClient } from '../world.ts'
@@ -17,6 +18,13 @@ export const TENANT: Tenant = { workspaceId: 'ws_default', environment: 'test' }
 /** Why there can be no cluster here, or null. */
 export const missingCluster: string | null =
   debianPostgres === null ? 'no PostgreSQL 15' : missingNats
+
+/** The address of a test's database, as DATABASE_URL has it. */
+export function databaseUrl(address: DatabaseAddress): string {
+  if (!('host' in address)) return address.url
+  const { host, port, user, database } = address
+  return `postgresql://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
+}
 
 export class Member {
   readonly child: ChildProcess
@@ -71,11 +79,8 @@ export class Cluster {
     const postgres = await startTestServer({ binDir: debianPostgres! })
     const books = await postgres.open()
     const nats = await NatsServer.start()
-    const { address } = books
-    if (!('host' in address)) throw new Error('a started server listens on a socket')
-    const { host, port, user, database } = address
     const environment = {
-      DATABASE_URL: `postgresql://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`,
+      DATABASE_URL: databaseUrl(books.address),
       NATS_URL: nats.url,
       SAPERLY_SECRET_KEY: '5a'.repeat(32),
       SAPERLY_ROOT_KEY: TOKEN,
