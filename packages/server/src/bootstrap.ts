@@ -81,11 +81,13 @@ async function firstToken({ dataDir, random }: BootstrapDeps): Promise<string> {
 
 /** A key with every scope in the default workspace; its environment is read from its own prefix. */
 async function ensureKey(deps: BootstrapDeps, token: string, name: string): Promise<void> {
-  if (await deps.store.tables.keys.findByHash(hashToken(token))) return
+  const hash = hashToken(token)
+  if (await deps.store.tables.keys.findByHash(hash)) return
   const environment = token.startsWith('sk_live_') ? 'live' : 'test'
-  await deps.store.transaction((tables) =>
-    insertKey(deps, tables, { workspaceId: DEFAULT_WORKSPACE, environment }, token, name),
-  )
+  const tenant: Tenant = { workspaceId: DEFAULT_WORKSPACE, environment }
+  // Made of the token, so that of several processes that begin at once only one can make it.
+  const id = `key_${hash.slice(0, 24)}`
+  await deps.store.transaction((tables) => insertKey(deps, tables, tenant, token, name, id))
 }
 
 /** Inserts a key with every scope, as only the operator of the platform can. */
@@ -95,10 +97,11 @@ export async function insertKey(
   tenant: Tenant,
   token: string,
   name: string,
+  id: string = deps.ids.next('key'),
 ): Promise<KeyRow> {
   const row: KeyRow = {
     ...tenant,
-    id: deps.ids.next('key'),
+    id,
     name,
     prefix: shownPrefix(token),
     hash: hashToken(token),

@@ -142,3 +142,28 @@ test('retention keeps for ever what is not set, and signalling for a month at mo
   const bad = folder({ retention: { signallingDays: 31, eventsDays: 0 } })
   expect(faultsOf({}, bad).join('\n')).toMatch(/signallingDays[\s\S]*eventsDays/)
 })
+
+test('roles: alone by default; a cluster needs its bus, one database and one key', () => {
+  expect(readConfig({}, folder())).toMatchObject({ role: 'all', natsUrls: [] })
+  const whole = {
+    SAPERLY_ROLE: 'network',
+    NATS_URL: 'nats://a:4222,tls://user:word@b:4222',
+    DATABASE_URL: 'postgres://db/saperly',
+    SAPERLY_SECRET_KEY: '5a'.repeat(32),
+    RECORDINGS_DIR: '/shared/recordings',
+  }
+  expect(readConfig(whole, folder())).toMatchObject({
+    role: 'network',
+    natsUrls: ['nats://a:4222', 'tls://user:word@b:4222'],
+    recordingsDir: '/shared/recordings',
+  })
+  expect(faultsOf({ SAPERLY_ROLE: 'api' }, folder()).map((fault) => fault.split(':')[0])).toEqual([
+    'NATS_URL',
+    'DATABASE_URL',
+    'SAPERLY_SECRET_KEY',
+  ])
+  const bus = faultsOf({ ...whole, NATS_URL: 'http://user:word@a' }, folder())
+  expect(bus.join('\n')).toMatch(/NATS_URL/)
+  expect(bus.join('\n')).not.toContain('word@')
+  expect(faultsOf({ SAPERLY_ROLE: 'both' }, folder()).join()).toMatch(/SAPERLY_ROLE/)
+})

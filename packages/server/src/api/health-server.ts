@@ -69,8 +69,9 @@ async function ready(deps: HealthDeps, response: ServerResponse): Promise<void> 
 }
 
 function refuse(response: ServerResponse, why: Parameters<typeof refusalOf>[0]): void {
-  const { status, body } = refusalOf(why)
-  send(response, status, String(body))
+  const { status, body, headers } = refusalOf(why)
+  for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value)
+  send(response, status, body)
 }
 
 function send(

@@ -30,8 +30,8 @@ export function idempotency(sql: Sql): Tables['idempotency'] {
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const claimed = await sql.count(
           `with swept as (
-             delete from idempotency where ctid in (
-               select ctid from idempotency
+             delete from idempotency where (workspace_id, environment, key_id, key) in (
+               select workspace_id, environment, key_id, key from idempotency
                where workspace_id = $1 and environment = $2 and key_id = $3 and key <> $4
                  and started_at <= $7 limit ${SWEPT_AT_A_TIME} for update skip locked)
            )
