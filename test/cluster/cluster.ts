@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { auditKey } from '../../packages/server/src/secrets/derive.ts'
 import type { DatabaseAddress } from '../../packages/server/src/store/database.ts'
 import type { Store, Tenant } from '../../packages/server/src/store/port.ts'
 import { debianPostgres, startTestServer } from '../../packages/server/src/store/testing.ts'
@@ -12,6 +13,7 @@ import { ApiClient } from '../world.ts'
 import { missingNats, NatsServer } from './nats-server.ts'
 
 const PROCESS = new URL('./server.mjs', import.meta.url).pathname
+const SECRET_KEY = '5a'.repeat(32)
 const TOKEN = 'sk_test_of_the_whole_cluster'
 export const TENANT: Tenant = { workspaceId: 'ws_default', environment: 'test' }
 
@@ -77,12 +79,12 @@ export class Cluster {
   static async open(): Promise<Cluster> {
     const folder = await mkdtemp(join(tmpdir(), 'saperly-cluster-'))
     const postgres = await startTestServer({ binDir: debianPostgres! })
-    const books = await postgres.open()
+    const books = await postgres.open({ auditKey: auditKey(Buffer.from(SECRET_KEY, 'hex')) })
     const nats = await NatsServer.start()
     const environment = {
       DATABASE_URL: databaseUrl(books.address),
       NATS_URL: nats.url,
-      SAPERLY_SECRET_KEY: '5a'.repeat(32),
+      SAPERLY_SECRET_KEY: SECRET_KEY,
       SAPERLY_ROOT_KEY: TOKEN,
       RECORDINGS_DIR: join(folder, 'recordings'),
       PORT: '0',

@@ -1,20 +1,14 @@
 // Questions and answers about calls that get lost on the way, between two processes on one real database.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { silentLog, SystemClock, systemRandom } from '@saperly/kernel'
-import { readConfig, startRole } from '@saperly/server'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { BusHub } from '../../packages/server/src/bus/testing.ts'
+import type { BusHub } from '../../packages/server/src/bus/testing.ts'
 import {
   startTestServer,
   type TestServer,
   type TestStore,
 } from '../../packages/server/src/store/testing.ts'
-import { ApiClient, until } from '../world.ts'
-import { databaseUrl } from './cluster.ts'
+import { type ApiClient, until } from '../world.ts'
+import { InProcess } from './in-process.ts'
 
-const TOKEN = 'sk_test_of_the_whole_cluster'
 const PEER = '+15555550109'
 
 let server: TestServer
@@ -23,55 +17,27 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-const closers: (() => Promise<unknown>)[] = []
+let house: InProcess | null = null
 afterEach(async () => {
-  for (const close of closers.splice(0).toReversed()) await close()
+  await house?.close()
+  house = null
 })
 
-interface Pair {
+/** An API process and a node, with a number whose calls to the peer are consented. */
+async function open(): Promise<{
   hub: BusHub
   books: TestStore
   api: ApiClient
   numberId: string
-}
-
-/** An API process and a node in this one, on a bus that the test may tamper with. */
-async function open(): Promise<Pair> {
-  const folder = await mkdtemp(join(tmpdir(), 'saperly-lost-'))
-  const books = await server.open()
-  const clock = new SystemClock()
-  const hub = new BusHub(clock, systemRandom)
-  const start = async (role: 'api' | 'network') => {
-    const environment = {
-      SAPERLY_ROLE: role,
-      NATS_URL: 'nats://replaced.invalid',
-      DATABASE_URL: databaseUrl(books.address),
-      SAPERLY_SECRET_KEY: '5a'.repeat(32),
-      SAPERLY_ROOT_KEY: TOKEN,
-      DATA_DIR: join(folder, role),
-      RECORDINGS_DIR: join(folder, 'recordings'),
-      PORT: '0',
-      SPEECH_ENGINE: 'tone',
-      RTP_WORKERS: '1',
-    }
-    const adapters = { clock, log: silentLog, bus: hub.member() }
-    return startRole(readConfig(environment, folder), adapters)
-  }
-  const node = await start('network')
-  const front = await start('api')
-  closers.push(async () => {
-    await front.close()
-    await node.close()
-    await until('the bus to be quiet', async () => clock.pending() === 0)
-    await books.close()
-    await rm(folder, { recursive: true, force: true })
-  })
-  const api = new ApiClient(front.url, TOKEN)
+}> {
+  house = await InProcess.open(server)
+  await house.start('network')
+  const api = await house.start('api')
   const { numberId } = await api.line()
   await api.consent(numberId, PEER)
   const body = { fromNumberId: numberId, to: '+15555550123' }
   await until('the node', async () => (await api.post('/calls', body)).status === 403)
-  return { hub, books, api, numberId }
+  return { hub: house.hub, books: house.books, api, numberId }
 }
 
 const isReply = ({ subject }: { subject: string }): boolean => subject.includes('.reply.')

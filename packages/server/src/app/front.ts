@@ -26,7 +26,7 @@ export interface Door {
 
 /** The door of a process that only carries calls. */
 export async function openHealth(
-  { config, closers, store, log }: Ground,
+  { config, closers, store, log, member }: Ground,
   carrying: Carrying | null,
 ): Promise<Door> {
   assert(carrying, 'a process without a door for customers carries calls')
@@ -41,6 +41,7 @@ export async function openHealth(
       live_calls: calls.live,
       draining: draining ? 1 : 0,
       resident_memory_bytes: process.memoryUsage.rss(),
+      ...member?.figures,
       ...networkFigures(network.load),
       ...trunkFigures(network.trunks),
     }),
@@ -102,6 +103,7 @@ export async function openFront(
     liveStats: () => ({
       manual_sockets: sockets.open,
       outbound_requests: ground.dialler.open,
+      ...member?.figures,
       ...(network && { ...networkFigures(network.load), ...trunkFigures(network.trunks) }),
     }),
     manualEnded: (connectionId) => {

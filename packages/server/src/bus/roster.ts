@@ -79,6 +79,11 @@ export class Roster {
     return this.#messenger.bus.up && this.silenceOf(processId) <= SILENCE_MS
   }
 
+  /** Processes that can be asked something, this one included. */
+  get present(): number {
+    return [...this.#peers.keys()].filter((processId) => this.isThere(processId)).length + 1
+  }
+
   /**
    * The latest instant `withinMs` from now, in the monotonic clock of that process. The time that its report took to
    * come makes it earlier, never later.

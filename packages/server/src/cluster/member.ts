@@ -62,6 +62,12 @@ export class Member {
       this.messenger.hear(news, callId, wake),
   }
 
+  /** For `/metrics`. */
+  get figures(): { bus_up: number; cluster_processes: number } {
+    const { bus } = this.#deps
+    return { bus_up: bus.up ? 1 : 0, cluster_processes: this.roster.present }
+  }
+
   /** Says goodbye. */
   async close(): Promise<void> {
     this.#gathering?.cancel()
