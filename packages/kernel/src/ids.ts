@@ -19,6 +19,7 @@ export type IdPrefix =
   | 'req'
   | 'hold'
   | 'proc'
+  | 'rch'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 

@@ -171,6 +171,10 @@ class TransactionTables implements Tables {
     return unmodelled('receipts')
   }
 
+  get recharges(): Tables['recharges'] {
+    return unmodelled('recharges')
+  }
+
   get erasure(): Tables['erasure'] {
     return unmodelled('erasure')
   }

@@ -6,6 +6,7 @@
 import type { Environment, TracedMessage } from '@saperly/network'
 import type { ChainLink } from '../audit/chain.ts'
 import type { ConsentTable } from './consent-port.ts'
+import type { RechargeTable } from './recharge-port.ts'
 import type {
   AuditRow,
   CallFilter,
@@ -217,6 +218,7 @@ export interface Tables {
   erasure: ErasureTable
   retention: RetentionTable
   ledger: LedgerTable
+  recharges: RechargeTable
   receipts: {
     /** What the ledger wrote for the call, hold by hold, oldest first; at most 10,000. */
     entries(tenant: Tenant, callId: string): Promise<HoldEntryRow[]>

@@ -20,6 +20,7 @@ import { processes } from './processes.ts'
 import type { Store, Tables } from './port.ts'
 import type { Sql } from './sql.ts'
 import { receipts } from './receipts.ts'
+import { recharges } from './recharges.ts'
 import { retention } from './retention.ts'
 import { signalling } from './signalling.ts'
 import { transcripts } from './transcripts.ts'
@@ -71,6 +72,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     retention: retention(sql),
     ledger: ledger(sql, ids, move),
     receipts: receipts(sql),
+    recharges: recharges(sql),
     calls: calls(sql),
     processes: processes(sql),
     events: events(sql),

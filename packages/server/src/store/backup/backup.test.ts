@@ -42,6 +42,18 @@ async function fill({ store }: TestStore): Promise<void> {
   await tables.feed.read(TENANT, 0, 10)
   await tables.consent.grant(consentRow())
   await tables.consent.optOut(TENANT, '+15555550123', 'sms', NOW, 'said so')
+  await tables.recharges.open(
+    {
+      id: 'rch_a',
+      tenant: TENANT,
+      provider: 'simulated',
+      amountCents: 1_000,
+      customer: 'cus_a',
+      paymentMethod: 'pm_a',
+    },
+    { belowCents: 1_000, maxPerDayCents: 1_000, pauseMs: 1_000, maxDeclines: 3 },
+    NOW,
+  )
   await tables.processes.join({ id: 'proc_a', role: 'all', at: NOW }, 1_000)
   for (const id of ['call_a', 'call_b']) {
     await tables.calls.insert(callRow({ id, metadata: { a: '1', '#': '{"b": null}' } }))
