@@ -83,6 +83,7 @@ const ALLOWED_FOLDERS: Record<string, string[]> = {
   secrets: ['store/port.ts'],
   privacy: ['store'],
   outbound: [],
+  payment: ['store', 'outbound', 'consent'],
   call: ['store', 'consent', 'ledger', 'brain/port.ts'],
   brain: ['store', 'bus', 'call/port.ts', 'outbound', 'secrets', 'webhook/sign.ts', 'consent'],
   webhook: ['store', 'outbound', 'secrets'],
