@@ -11,11 +11,15 @@ import { load, openServer, percentile, table } from './measure.mjs'
 
 const NAME = 'saperly_bench_api'
 const KEY = 'sk_live_0123456789abcdef0123456789abcdef'
+/** Servers come and go on one database, and seal their secrets with one key. */
+const SECRET_KEY = '0123456789abcdef'.repeat(4)
 const OURS = '+15550000001'
 const PEER = '+15550001111'
 const CONCURRENCY = [1, 8, 32]
 const PLACEMENTS = 300
 const READS = 200
+const SLOW_MS = 500
+const SLOW_READS = 3
 /** Calls, if the command names no other numbers; other tables have a tenth of them, or a million. */
 const ROWS = [10_000, 100_000, 1_000_000]
 const OTHERS_MAX = 1_000_000
@@ -54,7 +58,12 @@ async function openCarrier() {
 
 async function openBench(address, carrierPort) {
   const opened = await openServer(
-    { DATABASE_URL: urlOf(address), SAPERLY_ROOT_KEY: KEY, SIP_PORT: '0' },
+    {
+      DATABASE_URL: urlOf(address),
+      SAPERLY_ROOT_KEY: KEY,
+      SAPERLY_SECRET_KEY: SECRET_KEY,
+      SIP_PORT: '0',
+    },
     {
       limits: LIMITS,
       rates: [{ prefix: '+1', manualCentsPerMin: 13, hostedCentsPerMin: 26 }],
@@ -154,48 +163,52 @@ async function ownNumber(store, tenant, connectionId) {
 
 // --- reading ------------------------------------------------------------------------------------------------------
 
+/** No server runs while the tables are filled: it would wait for its locks, and give up. */
 async function reading(address, sizes) {
-  const { server, close } = await openBench(address)
-  const token = server.first.token
-  const about = { numberId: server.first.demoNumberId, connectionId: null }
   const client = new pg.Client(connectionOf(address))
   await client.connect()
-  const { rows: connections } = await client.query(
-    `select connection_id as id from phone_number where id = $1`,
-    [about.numberId],
+  const { rows: demo } = await client.query(
+    `select id as "numberId", connection_id as "connectionId" from phone_number where environment = 'test' limit 1`,
   )
-  about.connectionId = connections[0].id
   const rows = new Map()
   let calls = 0
   let others = 0
   for (const size of sizes) {
-    await fill(client, 'call', calls, size, about)
+    await fill(client, 'call', calls, size, demo[0])
     const count = Math.min(size, OTHERS_MAX)
     for (const name of ['transfer', 'consent', 'event_feed']) {
-      if (count > others) await fill(client, name, others, count, about)
+      if (count > others) await fill(client, name, others, count, demo[0])
     }
     calls = size
     others = count
     const gib = (await bytesOf(address, 'call')) / 2 ** 30
     console.log(`${size} calls take ${gib.toPrecision(2)} GiB with their indexes`)
-    const reads = await readsOf({ server, token, calls, others, ...about })
-    for (const { what, path, key } of reads) {
-      const run = await measure(requester(server.url, key ?? token), path)
-      const row = rows.get(what) ?? { what }
-      rows.set(what, {
-        ...row,
-        [`${size} rows: p50 ms`]: percentile(run.latencies, 0.5),
-        [`${size} rows: p99 ms`]: percentile(run.latencies, 0.99),
-      })
-    }
+    await readAll(address, { calls, others, ...demo[0] }, rows)
   }
   table([...rows.values()])
   await client.end()
+}
+
+/** Every read with these many rows, as two more columns. */
+async function readAll(address, about, rows) {
+  const { server, close } = await openBench(address)
+  const { token } = server.first
+  for (const { what, path, key } of await readsOf({ server, token, ...about })) {
+    const run = await measure(requester(server.url, key ?? token), path)
+    rows.set(what, {
+      ...(rows.get(what) ?? { what }),
+      [`${about.calls} rows: p50 ms`]: percentile(run.latencies, 0.5),
+      [`${about.calls} rows: p99 ms`]: percentile(run.latencies, 0.99),
+    })
+  }
   await close()
 }
 
+/** What takes long is read a few times only. */
 async function measure(request, path) {
   const read = () => request.send('GET', path)
+  const once = await load(1, 1, read)
+  if (once.latencies[0] > SLOW_MS) return load(SLOW_READS, 1, read)
   await load(READS / 10, 1, read)
   return load(READS, 1, read)
 }

@@ -43,7 +43,7 @@ export async function readsOf({ server, token, calls, others, numberId }) {
     },
     { what: 'events: in the middle', path: `/events?limit=50&after=${Math.floor(others / 2)}` },
     {
-      what: 'usage of a month',
+      what: 'usage of a month without calls',
       path: `/usage?since=${new Date(Date.now() - 30 * DAY_MS).toISOString()}`,
     },
     { what: 'usage of all time', path: '/usage' },

@@ -14,10 +14,12 @@ export function tenantOf({ workspaceId, environment }: Tenant): [string, string]
 /** Conditions of a list, and their parameters, put together one by one. */
 export class Filter {
   readonly values: unknown[]
-  readonly #conditions: string[] = [OF_TENANT]
+  readonly #conditions: string[]
 
-  constructor(tenant: Tenant) {
+  /** `ofTenant`: how the rows of the tenant are found, where it matters which indexes can do it. */
+  constructor(tenant: Tenant, ofTenant: string = OF_TENANT) {
     this.values = tenantOf(tenant)
+    this.#conditions = [ofTenant]
   }
 
   /** Adds a condition unless `value` is null; a `$` without a number in it stands for the parameter. */
