@@ -16,6 +16,9 @@ const BEHIND_LIMIT_MS = 15_000
 const QUIET_MS = 400
 const FINAL_LIMIT_MS = 45_000
 
+const RECHARGES =
+  'nobody is charged here: the deaths of a recharge are in payment/recharger-deaths.test.ts'
+
 /** Writes that no act leads to, and why. A write that is neither here nor on any act's way fails the test. */
 export const OUT_OF_REACH: Readonly<Record<string, string>> = {
   'consent.optOutAll': 'the operator’s import: one transaction of another process',
@@ -24,6 +27,11 @@ export const OUT_OF_REACH: Readonly<Record<string, string>> = {
   'ledger.topUp': 'the operator’s: one statement of another process, played in the rounds',
   'ledger.charge': 'no route takes a price outside of calls yet',
   'ledger.extend': 'asked for after 45 s of talking: in the act that is not played briefly',
+  'recharges.open': RECHARGES,
+  'recharges.claim': RECHARGES,
+  'recharges.postpone': RECHARGES,
+  'recharges.settle': RECHARGES,
+  'recharges.pardon': 'the operator’s: in the transaction of the top-up',
   'retention.forgetRecordings': 'once an hour, when the operator forgets recordings',
   'retention.forgetTranscripts': 'once an hour, when the operator forgets transcripts',
   'retention.forgetEvents': 'once an hour, when the operator forgets events',

@@ -51,6 +51,16 @@ const KINDS: { [A in keyof Tables]: { [M in keyof Tables[A]]: Kind } } = {
     verify: 'read',
   },
   receipts: { entries: 'read' },
+  recharges: {
+    low: 'read',
+    open: 'write',
+    claim: 'write',
+    postpone: 'write',
+    settle: 'write',
+    pardon: 'write',
+    nextDueAt: 'read',
+    list: 'read',
+  },
   calls: {
     insert: 'write',
     get: 'read',

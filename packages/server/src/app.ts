@@ -9,6 +9,7 @@ import { type Adapters, type Closers, openGround } from './app/ground.ts'
 import { openMail } from './app/mail.ts'
 import { type Carrying, openCalls } from './app/calls.ts'
 import { openHealth, openFront } from './app/front.ts'
+import { openPayments } from './app/payments.ts'
 
 export type { Adapters } from './app/ground.ts'
 
@@ -76,7 +77,9 @@ async function open(
     const { role, rootKey, dataDir } = config
     const first = role === 'network' ? null : await bootstrap({ ...ground, dataDir }, rootKey)
     const mail = openMail(ground)
-    const carrying = role === 'api' ? null : await openCalls(ground, adapters, mail)
+    const payments = openPayments(ground, mail)
+    const told = { ...mail, fundsLow: payments.fundsLow }
+    const carrying = role === 'api' ? null : await openCalls(ground, adapters, told)
     state.carrying = carrying
     const door = await (role === 'network' ? openHealth : openFront)(ground, carrying, mail)
     const refuseNew = (): void => {
@@ -85,6 +88,7 @@ async function open(
     }
     closers.push(refuseNew)
     mail.start()
+    payments.start()
     const running: RunningRole = {
       url: door.url,
       role,

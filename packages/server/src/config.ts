@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { RateEntry } from './ledger/rate.ts'
+import { type PaymentsConfig, paymentsConfig, paymentsSchema } from './payment-config.ts'
+import { stripeEnvironment } from './payment-config.ts'
 import { readRateFile } from './rate-file.ts'
 import { sipConfig, sipEnvironment } from './sip-config.ts'
 import type { SipConfig } from './sip-config.ts'
@@ -44,6 +46,7 @@ const environmentSchema = z.object({
     .regex(SECRET_KEY, 'must be 32 bytes, as 64 hex digits or in base64')
     .optional(),
   ...sipEnvironment,
+  ...stripeEnvironment,
   RTP_PORT_MIN: port.optional(),
   RTP_PORT_MAX: port.optional(),
   RTP_WORKERS: z.coerce.number().int().min(1).max(64).optional(),
@@ -122,6 +125,8 @@ const fileSchema = z.strictObject({
         .default({}),
     })
     .prefault({}),
+  /** Who is asked for money when a balance runs low, and by which workspaces. */
+  payments: paymentsSchema.prefault({}),
   impliedConsentHours: z
     .number()
     .positive()
@@ -131,7 +136,8 @@ const fileSchema = z.strictObject({
 
 export type FileConfig = z.output<typeof fileSchema>
 
-export interface Config extends FileConfig {
+export interface Config extends Omit<FileConfig, 'payments'> {
+  payments: PaymentsConfig
   port: number
   host: string
   publicUrl: string | null
@@ -194,6 +200,7 @@ export function readConfig(
   const sip = sipConfig(env.data, directory, file.trunks.length > 0, faults)
   const rtp = rtpPorts(env.data, file.trunks.length > 0, faults)
   faults.push(...clusterFaults(env.data))
+  const payments = paymentsConfig(file.payments, env.data, faults)
   if (faults.length > 0) throw new ConfigError(faults)
   const { data } = env
   for (const engine of Object.values(file.speech.engines)) {
@@ -203,6 +210,7 @@ export function readConfig(
     ...file,
     trunks,
     rates,
+    payments,
     port: data.PORT,
     host: data.HOST,
     publicUrl: data.PUBLIC_URL?.replace(/\/$/, '') ?? null,

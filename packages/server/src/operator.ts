@@ -111,6 +111,7 @@ function operatorOver(
       store.transaction(async (tables) => {
         await checkWorkspace(tables, tenant.workspaceId)
         const at = clock.now()
+        await tables.recharges.pardon(tenant, at)
         const topped = await tables.ledger.topUp(tenant, amountCents, 'operator', at)
         await noted(tables, ids, tenant, 'balance.topped_up', 'workspace', tenant.workspaceId, at, {
           amountCents,

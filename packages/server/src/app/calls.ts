@@ -4,6 +4,7 @@ import { ConnectionBrains } from '../brain/brains.ts'
 import { Desks } from '../brain/desks.ts'
 import { FarLines } from '../brain/far-lines.ts'
 import { CallRegistry } from '../call/calls.ts'
+import type { CallDeps } from '../call/deps.ts'
 import { Lease } from '../call/lease.ts'
 import { Takeover } from '../call/takeover.ts'
 import { serveCalls } from '../cluster/serve-calls.ts'
@@ -25,7 +26,7 @@ export interface Carrying {
 export async function openCalls(
   ground: Ground,
   { network: given, aroundNetwork }: Pick<Adapters, 'network' | 'aroundNetwork'>,
-  { committed, emitted }: Committed,
+  { committed, emitted, fundsLow }: Committed & Required<Pick<CallDeps, 'fundsLow'>>,
 ): Promise<Carrying> {
   const { config, store, clock, ids, log, member, closers, timeline } = ground
   const plane = given ?? (await openNetwork(config, ground.speech, ground))
@@ -72,6 +73,7 @@ export async function openCalls(
     repairRecording: repairWav,
     committed,
     emitted,
+    fundsLow,
   }
   const calls = new CallRegistry(callDeps)
   const takeover = new Takeover(callDeps, calls)

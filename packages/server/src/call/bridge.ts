@@ -58,10 +58,11 @@ export class Bridge {
 
   /** The target answers: what is held for it burns from here on. */
   watchFunds(): void {
-    const { bridge, id } = this.#hooks.call()
+    const call = this.#hooks.call()
+    const { bridge } = call
     if (!bridge) return
     const { warn, cut, broken: failed } = this.#hooks
-    const more = { callId: id, hold: bridge.hold }
+    const more = { call, hold: bridge.hold }
     this.#funds ??= new Funds(this.#deps.clock, bridge, {
       extend: (cents, signal) => extendHold(this.#deps, this.#log, { ...more, cents }, signal),
       // Nobody is there to be told: the agent's part is over.

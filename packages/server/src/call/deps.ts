@@ -4,7 +4,7 @@ import type { Network } from '@saperly/network'
 import type { Brains } from '../brain/port.ts'
 import type { LowBalance } from '../ledger/low-balance.ts'
 import type { RateDeck } from '../ledger/rate.ts'
-import type { Store } from '../store/port.ts'
+import type { Store, Tenant } from '../store/port.ts'
 import type { Lease } from './lease.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -38,4 +38,6 @@ export interface CallDeps {
   committed: () => void
   /** The same, with deliveries that are due. */
   emitted: () => void
+  /** The tenant has less money than it had, or less than was wanted. A hint: whoever takes it looks for himself. */
+  fundsLow?: (tenant: Tenant) => void
 }

@@ -74,6 +74,7 @@ export async function finish(
   if (row) {
     deps.timeline.announce(row.id)
     deps.emitted()
+    deps.fundsLow?.(row)
   }
   return row
 }

@@ -1,4 +1,5 @@
 // Asks the ledger for more money while a call or the target of its transfer talks.
+import { CALL_HOLD, type CallRow } from '../store/port.ts'
 import type { CallDeps } from './deps.ts'
 import { persistTwice, type CallLog } from './timeline.ts'
 
@@ -8,14 +9,15 @@ import { persistTwice, type CallLog } from './timeline.ts'
  * that grew twice because an answer was lost is too large, and no bill is larger for it.
  */
 export async function extendHold(
-  deps: Pick<CallDeps, 'store' | 'clock' | 'log' | 'committed'>,
+  deps: Pick<CallDeps, 'store' | 'clock' | 'log' | 'committed' | 'fundsLow'>,
   log: CallLog,
-  { callId, cents, hold = 0 }: { callId: string; cents: number; hold?: number },
+  { call, cents, hold = CALL_HOLD }: { call: CallRow; cents: number; hold?: number },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const extend = () => deps.store.tables.ledger.extend(callId, cents, deps.clock.now(), hold)
+  const extend = () => deps.store.tables.ledger.extend(call.id, cents, deps.clock.now(), hold)
   const extended = await persistTwice(deps, extend, signal)
   if (extended.ok) log.audit('ledger.extend', { amountCents: cents })
+  else if (extended.refusal.reason === 'insufficient_funds') deps.fundsLow?.(call)
   deps.committed()
   return extended.ok
 }

@@ -53,6 +53,7 @@ export async function place(
   const reserved = await reserve(deps, tenant, request, call)
   if (!reserved.ok) {
     await auditPlacementRefusal(deps, tenant, request, reserved.failure)
+    if (reserved.failure._tag === 'InsufficientFunds') deps.fundsLow?.(tenant)
     return reserved
   }
 

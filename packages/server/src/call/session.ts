@@ -325,9 +325,9 @@ export class Session {
   }
 
   #watchFunds(): void {
-    const { id: callId } = this.#call
-    this.#funds ??= new Funds(this.#deps.clock, this.#call, {
-      extend: (cents, signal) => extendHold(this.#deps, this.#log, { callId, cents }, signal),
+    const call = this.#call
+    this.#funds ??= new Funds(this.#deps.clock, call, {
+      extend: (cents, signal) => extendHold(this.#deps, this.#log, { call, cents }, signal),
       warn: (secondsLeft) =>
         void this.#steps.add(() => {
           this.#log.event('funds_low', { secondsLeft })

@@ -8,7 +8,15 @@ export type Actor = `key:${string}` | 'peer' | 'platform'
 export interface AuditEntry {
   tenant: Tenant
   eventType: string
-  targetType: 'number' | 'connection' | 'consent' | 'key' | 'call' | 'webhook' | 'peer'
+  targetType:
+    | 'number'
+    | 'connection'
+    | 'consent'
+    | 'key'
+    | 'call'
+    | 'webhook'
+    | 'peer'
+    | 'workspace'
   targetId: string
   actor: Actor
   data: Record<string, unknown>
