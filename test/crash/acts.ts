@@ -4,7 +4,7 @@ import { type Installation, SANDBOX } from './installation.ts'
 import type { Platform } from './witness.ts'
 
 /** How long a call of an act may take to come to a phase. */
-const PHASE_LIMIT_MS = 20_000
+const PHASE_LIMIT_MS = 60_000
 const LOOK_AGAIN_MS = 20
 
 export interface Stage {

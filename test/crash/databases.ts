@@ -19,7 +19,7 @@ type SocketAddress = Extract<DatabaseAddress, { host: string }>
 
 /** A supervisor brings its server back ten times; before that, between two rounds, it is replaced. */
 const KILLS_EACH = 8
-const ASK_LIMIT_MS = 30_000
+const ASK_LIMIT_MS = 120_000
 const ASK_AGAIN_MS = 100
 const CONNECTIONS = 4
 

@@ -12,9 +12,9 @@ import { WRITES } from './writes.ts'
 /** How the name of a place begins that lies inside of a transaction. */
 const INSIDE = 'inside '
 /** How long what goes on behind an act (deliveries, the audit chain) may take to pass a place. */
-const BEHIND_LIMIT_MS = 15_000
+const BEHIND_LIMIT_MS = 60_000
 const QUIET_MS = 400
-const FINAL_LIMIT_MS = 45_000
+const FINAL_LIMIT_MS = 180_000
 
 const RECHARGES =
   'nobody is charged here: the deaths of a recharge are in payment/recharger-deaths.test.ts'

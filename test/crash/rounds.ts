@@ -10,10 +10,10 @@ import { Witness } from './witness.ts'
 /** The load lasts at least and at most so long before the death. */
 const LOAD_MS = { least: 50, most: 2_500 }
 /** How long the calls of the dead may take to be final, and their phones to be hung up on. */
-const FINAL_LIMIT_MS = 45_000
+const FINAL_LIMIT_MS = 180_000
 /** A claim of the dead on a delivery lasts 45 s, and a refused or hanging attempt is made again a little later. */
-const DELIVERY_LIMIT_MS = 90_000
-const LOOK_AGAIN_MS = 25
+const DELIVERY_LIMIT_MS = 300_000
+const LOOK_AGAIN_MS = 50
 export const LIVE = `state <> 'ended'`
 
 /** Who dies: mostly the server, sometimes its database, first or with it. */
