@@ -113,29 +113,40 @@ async function furnish({ api }: Running): Promise<string> {
   return numberId
 }
 
-/** Some at a time: what is tested here is not how fast calls can be placed. */
-async function placeAll({ api }: Running, numberId: string, peers: string[]): Promise<string[]> {
+/**
+ * Some at a time; as many as the machine carries, which is for others to test, but `least`. A node whose media is late
+ * refuses more.
+ */
+async function placeAll(
+  { api }: Running,
+  fromNumberId: string,
+  peers: string[],
+  least = peers.length,
+): Promise<string[]> {
   const ids: string[] = []
   for (let at = 0; at < peers.length; at += AT_ONCE) {
+    const some = peers.slice(at, at + AT_ONCE)
     const placed = await Promise.all(
-      peers.slice(at, at + AT_ONCE).map((to) => api.post('/calls', { fromNumberId: numberId, to })),
+      some.map((to) => api.post('/calls', { fromNumberId, to, ringTimeoutSec: 120 })),
     )
-    for (const { status, body } of placed) {
-      expect([status, body]).toMatchObject([201, {}])
-      ids.push(body.id)
-    }
+    ids.push(...placed.flatMap(({ status, body }) => (status === 201 ? [body.id as string] : [])))
+    const refused = placed.find(({ status }) => status !== 201)
+    if (!refused) continue
+    const isFull = /carries as many calls/.test(refused.body.reason)
+    if (isFull && ids.length >= least) return ids
+    throw new Error(`a call was not placed: ${JSON.stringify(refused.body)}`)
   }
   return ids
 }
 
-/** Until so many of the calls talk. */
-async function answered({ api }: Running, ids: string[], count: number): Promise<void> {
-  await until(`${count} answers`, async () => {
+/** Until all of them talk that are going to. */
+async function answered({ api }: Running, ids: string[]): Promise<void> {
+  await until('the answers', async () => {
     const { body } = await api.get('/calls?limit=200')
-    const talking = (body as { id: string; phase: string }[]).filter(
-      ({ id, phase }) => ids.includes(id) && phase === 'connected',
+    const calls = (body as { id: string; to: string; phase: string }[]).filter(
+      ({ id, to }) => ids.includes(id) && to === TALKS,
     )
-    return talking.length === count
+    return calls.every(({ phase }) => phase === 'connected')
   })
 }
 
@@ -152,9 +163,10 @@ async function provedOnce({ api }: Running, ids: string[]): Promise<void> {
     expect(events.at(-1)).toBe('ended')
   }
   expect(await store.tables.ledger.verify()).toEqual([])
-  await until('every webhook', async () => receiver.received.length >= ids.length)
-  const told = receiver.received.map((request) => request.body.payload.callId)
-  expect(told.toSorted()).toEqual(ids.toSorted())
+  const told = (): string[] =>
+    receiver.received.map(({ body }) => body.payload.callId).filter((id) => ids.includes(id))
+  await until('every webhook', async () => told().length >= ids.length)
+  expect(told().toSorted()).toEqual(ids.toSorted())
 }
 
 /** The ids of the living, once there are so many: those of a former test are believed to be alive for a while. */
@@ -166,15 +178,16 @@ function living(count: number): Promise<string[]> {
   })
 }
 
-const half = (count: number): string[] =>
-  Array.from({ length: count }, (_, index) => (index % 2 === 0 ? TALKS : RINGS))
+/** Every third talks, the others ring. */
+const mixed = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => (index % 3 === 0 ? TALKS : RINGS))
 
 test('fifty calls of a killed process are ended by another', { timeout: 120_000 }, async () => {
   const doomed = await startProcess()
   const other = await startProcess()
   const numberId = await furnish(doomed)
-  const ids = await placeAll(doomed, numberId, half(50))
-  await answered(doomed, ids, 25)
+  const ids = await placeAll(doomed, numberId, mixed(50), 10)
+  await answered(doomed, ids)
   doomed.child.kill('SIGKILL')
   await doomed.exited
 
@@ -200,8 +213,8 @@ test(
     const other = await startProcess()
     const numberId = await furnish(paused)
     const before = await living(2)
-    const ids = await placeAll(paused, numberId, half(10))
-    await answered(paused, ids, 5)
+    const ids = await placeAll(paused, numberId, mixed(10))
+    await answered(paused, ids)
     paused.child.kill('SIGSTOP')
     await Promise.all(ids.map((id) => other.api.final(id)))
     await living(1)
@@ -249,7 +262,7 @@ test('asked twice, a process ends its calls at once', { timeout: 120_000 }, asyn
   const other = await startProcess()
   const numberId = await furnish(one)
   const ids = await placeAll(one, numberId, [TALKS, TALKS])
-  await answered(one, ids, 2)
+  await answered(one, ids)
   one.child.kill('SIGTERM')
   await until('it to wait', async () => one.said().includes('Waiting for live calls'))
   expect((await other.api.get(`/calls/${ids[0]}`)).body.phase).toBe('connected')
