@@ -210,6 +210,22 @@ describe('a delivery', () => {
     expect(outbox.rows.get('dlv_1')!.status).toBe('delivered')
   })
 
+  test('is not put off by a clock that is set back an hour, nor is a new one', async () => {
+    answer = (_, response) => response.writeHead(seen.length === 1 ? 500 : 200).end()
+    endpoint('whk_1')
+    queue('dlv_1')
+    deliverer.start()
+    await settled('dlv_1', 1)
+    clock.jump(-3_600_000)
+    queue('dlv_2')
+    deliverer.wake()
+    await settled('dlv_2', 1)
+    // Its first pause is 5 s and a fifth of it at most; what was planned by the old time is kept by it.
+    for (let ms = 0; ms < 7_000 && seen.length < 3; ms += 500) await clock.advance(500)
+    await settled('dlv_1', 2)
+    expect(outbox.rows.get('dlv_1')!.status).toBe('delivered')
+  })
+
   test('to nobody, or to an address that is refused, is a failed attempt without status', async () => {
     endpoint('whk_1', { url: 'http://10.0.0.1/' })
     endpoint('whk_2', { environment: 'live' })
