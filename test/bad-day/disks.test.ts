@@ -15,6 +15,8 @@ import { Subject } from './subject.ts'
 const RECORDINGS_MB = 4
 const DATABASE_MB = 160
 const SAMPLE_RATE = 8_000
+/** More than it ever has laid by: the disk is no larger. */
+const LOG_FILES_MAX = 20
 const SILENT = '+15555550109'
 
 const UNSHARE = process.getuid?.() === 0 ? ['unshare', '-m'] : ['unshare', '-Urm']
@@ -70,6 +72,9 @@ describe.runIf(canMount())('full disks', () => {
     ])
   })
   afterAll(async () => {
+    for (const disk of ['recordings', 'postgres']) {
+      await rm(join(inside, disk, 'filler'), { force: true })
+    }
     await brain.close()
     await subject.close({ verify: false })
   })
@@ -126,14 +131,7 @@ describe.runIf(canMount())('full disks', () => {
     const live = await talking()
     const acknowledged = (await api.get('/calls?limit=1000')).body.length
     await fill(join(inside, 'postgres/filler'))
-    // The next file of its log has no room: the server goes down at the next write, and can't come up again.
-    const socket = await socketFolder(subject)
-    const client = new pg.Client({ host: socket, user: 'saperly', database: 'saperly' })
-    client.on('error', () => undefined)
-    await client.connect()
-    await client.query('select pg_switch_wal()')
-    await client.query('create table witness as select generate_series(1, 1000)').catch(() => null)
-    await client.end().catch(() => null)
+    await writeLogUntilItFails(await socketFolder(subject))
 
     const refused = await until('a refusal', async () => {
       const answer = await api.post('/calls', { fromNumberId: numberId, to: SILENT })
@@ -141,7 +139,7 @@ describe.runIf(canMount())('full disks', () => {
     })
     expect(refused.body._tag).toBe('Unavailable')
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
-    expect((await api.get('/ready')).status).toBe(503)
+    await until('it to say so itself', async () => (await api.get('/ready')).status === 503)
     expect((await api.get('/health')).status).toBe(200)
     await until('it to be tried more than once', async () => {
       return subject.logged('database_not_revived').length > 0
@@ -160,6 +158,24 @@ describe.runIf(canMount())('full disks', () => {
     await subject.settled()
   })
 })
+
+/**
+ * Fills one file of the database's log after the other, those that it has laid by too, until it has no room for the next:
+ * then it goes down, and can't come up again.
+ */
+async function writeLogUntilItFails(host: string): Promise<void> {
+  const client = new pg.Client({ host, user: 'saperly', database: 'saperly' })
+  client.on('error', () => undefined)
+  await client.connect()
+  const written = async (): Promise<void> => {
+    for (let file = 0; file < LOG_FILES_MAX; file++) {
+      await client.query(`select pg_logical_emit_message(true, 'bad day', 'x')`)
+      await client.query('select pg_switch_wal()')
+    }
+  }
+  await expect(written()).rejects.toThrow()
+  await client.end().catch(() => undefined)
+}
 
 /** Where the embedded database listens. */
 async function socketFolder(subject: Subject): Promise<string> {
