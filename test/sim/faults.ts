@@ -46,7 +46,8 @@ export function weatherOf(chance: Chance): FaultRates {
   }
 }
 
-const NEVER = new Promise<never>(() => {})
+/** One of its own each time: whoever waits for one that all share is kept in memory by it, with the whole world. */
+const never = (): Promise<never> => new Promise<never>(() => {})
 
 export function faultyHooks(world: {
   rates: FaultRates
@@ -62,7 +63,7 @@ export function faultyHooks(world: {
   const die = (where: string): Promise<never> => {
     journal.note(`crash ${where}`)
     crash()
-    return NEVER
+    return never()
   }
   const disturb = async (name: string): Promise<void> => {
     if (chance.hits(rates.slow)) await pause(chance.between(1, rates.slowMs))
