@@ -173,7 +173,7 @@ async function writeLogUntilItFails(host: string): Promise<void> {
       await client.query('select pg_switch_wal()')
     }
   }
-  await expect(written()).rejects.toThrow()
+  await expect(written()).rejects.toThrow(Error)
   await client.end().catch(() => undefined)
 }
 
