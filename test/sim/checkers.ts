@@ -39,8 +39,9 @@ export class Checkers {
   readonly #optOuts = new Map<string, Span[]>()
   readonly #orders = new Map<string, string>()
   readonly #spoken = new Set<string>()
-  /** Of calls that talk: since when, and from when on they are asked to end. */
-  readonly #talking = new Map<string, { sinceMs: number; untilMs: number }>()
+  /** Since when a call talks, and when it was first asked to end. */
+  readonly #talking = new Map<string, number>()
+  readonly #hungUp = new Map<string, number>()
   readonly #clock: Clock
 
   constructor(model: ModelStore, journal: Journal, clock: Clock) {
@@ -143,8 +144,7 @@ export class Checkers {
     this.#journal.note(`> ${callId} ${command.type}`)
     if (command.type === 'dial') this.#onDial(callId)
     else if (command.type === 'hangUp') {
-      const talking = this.#talking.get(callId)
-      if (talking) talking.untilMs = Math.min(talking.untilMs, this.#clock.monotonicMs())
+      if (!this.#hungUp.has(callId)) this.#hungUp.set(callId, this.#clock.monotonicMs())
     } else if (command.type === 'bridge') this.#onBridge(callId)
     else if (command.type === 'speak' && !this.#spoken.has(callId)) {
       this.#spoken.add(callId)
@@ -156,16 +156,18 @@ export class Checkers {
   onEvent(event: NetworkEvent): void {
     const nowMs = this.#clock.monotonicMs()
     const { callId, type } = event
-    if (type === 'answered') this.#talking.set(callId, { sinceMs: nowMs, untilMs: Infinity })
+    if (type === 'answered') this.#talking.set(callId, nowMs)
     if (type === 'ended') this.#onTalked(callId, nowMs)
   }
 
   /** A hang-up may take its time, and may be lost: it is the asking that must not come too late. */
   #onTalked(callId: string, nowMs: number): void {
-    const talking = this.#talking.get(callId)
+    const sinceMs = this.#talking.get(callId)
     const call = this.#model.rows.calls.rows.get(callId)?.row
-    if (!talking || !call) return
-    const sec = billedSeconds(Math.min(nowMs, talking.untilMs) - talking.sinceMs)
+    if (sinceMs === undefined || !call) return
+    // It may have been asked for before the answer, which crossed it.
+    const untilMs = Math.min(nowMs, this.#hungUp.get(callId) ?? nowMs)
+    const sec = billedSeconds(Math.max(0, untilMs - sinceMs))
     const heldCents = this.#postings(callId)
       .filter(({ hold, type }) => hold === 0 && !RESOLVING.includes(type))
       .reduce((sum, { holdCents }) => sum + holdCents, 0)
