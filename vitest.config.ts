@@ -7,6 +7,11 @@ const resolution = {
   ssr: { resolve: { conditions: ['source'], externalConditions: ['source'] } },
 }
 
+const processes = [
+  'test/{bad-day,cluster,crash}/**/*.test.ts',
+  'test/{leases,recharge,storm,storm-keys}.test.ts',
+]
+
 export default defineConfig({
   test: {
     testTimeout: 60_000,
@@ -33,12 +38,23 @@ export default defineConfig({
             'packages/network/src/{media,sandbox,speech}/**/*.test.ts',
             'test/**/*.test.ts',
           ],
-          exclude: ['test/{tidy,conformance,sim}/**'],
+          exclude: ['test/{tidy,conformance,sim}/**', ...processes],
           // On a shared machine even that can happen, so a call may be tried once more; the report says so.
           retry: 1,
           fileParallelism: false,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        ...resolution,
+        extends: true,
+        test: {
+          // Whole processes that are killed, paused and starved: they mostly wait, so two files go side by side.
+          name: 'processes',
+          include: processes,
+          retry: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
