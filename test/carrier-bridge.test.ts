@@ -18,7 +18,7 @@ const PEER = '+15550001111'
 const TARGET = '+15550002222'
 const PEER_HZ = 600
 const TARGET_HZ = 1500
-const CRASH_SERVER = new URL('./crash-server.mjs', import.meta.url).pathname
+const SERVER_PROCESS = new URL('./server-process.mjs', import.meta.url).pathname
 const ENVIRONMENT = { SAPERLY_ROOT_KEY: KEY, SIP_PORT: '0' }
 
 const ready = havePeer('test/carrier-bridge.test.ts', baresipMissing)
@@ -172,7 +172,7 @@ describe.skipIf(!ready)('two baresips', () => {
     const line = await lineIn(first.world, first.api)
     await first.world.close()
 
-    const child: ChildProcess = spawn(process.execPath, [CRASH_SERVER], {
+    const child: ChildProcess = spawn(process.execPath, [SERVER_PROCESS], {
       cwd: dataDir,
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {

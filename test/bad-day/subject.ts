@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { expect } from 'vitest'
 import { ApiClient, Receiver, until } from '../world.ts'
 
-const MAIN = new URL('./server.mjs', import.meta.url).pathname
+const MAIN = new URL('../server-process.mjs', import.meta.url).pathname
 const COMMAND = new URL('../../packages/cli/dist/main.js', import.meta.url).pathname
 const TERMINAL = ['call.completed', 'call.failed']
 const run = promisify(execFile)
