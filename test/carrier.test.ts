@@ -167,7 +167,9 @@ describe.skipIf(!ready)('over a trunk', () => {
     const again = await api.post('/calls', { fromNumberId: numberId, to: PEER })
     expect([again.status, again.body._tag]).toEqual([403, 'ConsentRequired'])
     expect(peer.events.filter(({ type }) => type?.startsWith('CALL'))).toEqual([])
-    expect(world.server.network).toMatchObject({ counts: { legs: 0, transactions: 0, dialogs: 0 } })
+    // A transaction may be under way: the trunk is asked whether it is there.
+    const { counts } = world.server.network as unknown as { counts: Record<string, number> }
+    expect(counts).toMatchObject({ legs: 0, dialogs: 0 })
   })
 
   test('an inbound call reaches the connection and implies consent', async () => {
