@@ -1,15 +1,11 @@
-// Processes and databases are killed at random under load, and at every named point between two writes.
+// Processes and databases are killed at random under load. Every named point between two writes: `npm run crash -- --points`.
 import { systemRandom } from '@saperly/kernel'
 import { afterAll, describe, expect, test } from 'vitest'
 import { debianPostgres } from '../../packages/server/src/store/testing.ts'
 import { type DatabaseKind, DATABASES } from './databases.ts'
-import { playEvery } from './points.ts'
 import { Rounds } from './rounds.ts'
 
 const ROUNDS = 2
-const LANES = 2
-/** Of the named points one in so many is played in each run, other ones each time: a death takes a second of two cores. */
-const SHARE = 4
 /** Seeds are drawn anew in each run; a failure names its own. */
 const MAX_SEED = 1_000_000
 const ONCE = { timeout: 600_000, retry: 0 }
@@ -30,14 +26,6 @@ describe.each(DATABASES.filter(here))('on %s', (kind) => {
     expect(rounds.placed).toBeGreaterThan(0)
     expect(rounds.acknowledged).toBeGreaterThan(rounds.placed)
   })
-})
-
-test('nor at a quarter of the named points between two writes', ONCE, async () => {
-  const share = { of: SHARE, from: systemRandom.int(0, SHARE - 1) }
-  const how = { kind: 'embedded', lanes: LANES, briefly: true, share } as const
-  const { points, problems } = await playEvery(how)
-  expect(problems, `share ${share.from}`).toEqual([])
-  expect(points.length).toBeGreaterThan(150 / SHARE)
 })
 
 // Last, because what the dead had claimed is sent again after 45 s only.

@@ -169,7 +169,7 @@ export class Installation {
   async office(): Promise<Store> {
     const address = await this.database.address()
     if (this.#office?.host === address.host) return this.#office.store
-    await this.#office?.store.close()
+    await this.#closeOffice()
     const random = systemRandom
     const key = await openKey({ fromEnvironment: null, dataDir: this.#dataDir, random })
     const clock = new SystemClock()
@@ -178,10 +178,15 @@ export class Installation {
     return store
   }
 
+  async #closeOffice(): Promise<void> {
+    const office = this.#office
+    this.#office = null
+    await office?.store.close()
+  }
+
   /** The server ends in order; the places that it passed since its last report. */
   async end(): Promise<string[]> {
-    await this.#office?.store.close()
-    this.#office = null
+    await this.#closeOffice()
     await this.database.leave()
     return (await this.#life?.close()) ?? []
   }

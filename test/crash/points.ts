@@ -161,8 +161,6 @@ export interface PointsOptions {
    * are rolled back to the same rows.
    */
   briefly?: boolean
-  /** Dies at one point in so many only, beginning with this one. */
-  share?: { of: number; from: number }
   /** Dies only at points with this in their name. */
   only?: string
   print?: (line: string) => void
@@ -173,7 +171,6 @@ export async function playEvery({
   kind,
   lanes,
   briefly = false,
-  share = { of: 1, from: 0 },
   only = '',
   print = () => undefined,
 }: PointsOptions): Promise<PointsReport> {
@@ -183,13 +180,12 @@ export async function playEvery({
   const found = await first!.find(briefly)
   const anew = new Beginnings(first!.installation)
   const begun = await anew.find()
-  const inShare = (_: unknown, index: number): boolean => index % share.of === share.from
-  const points = found
-    .filter((point) => nameOf(point).includes(only) && !(briefly && isCovered(point.place, found)))
-    .filter(inShare)
-  const beginnings = begun
-    .filter((place) => beginningOf(place).includes(only) && !(briefly && place.startsWith(INSIDE)))
-    .filter(inShare)
+  const points = found.filter(
+    (point) => nameOf(point).includes(only) && !(briefly && isCovered(point.place, found)),
+  )
+  const beginnings = begun.filter(
+    (place) => beginningOf(place).includes(only) && !(briefly && place.startsWith(INSIDE)),
+  )
   const problems = unreached(found, begun).map((write) => `no act comes to ${write}`)
   const told = (place: string, wrong: readonly string[]): void => {
     print(`${wrong.length === 0 ? 'right' : 'BROKEN'} ${place}`)
