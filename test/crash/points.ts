@@ -94,8 +94,10 @@ export class Points {
     else if (way === 'end') await this.#dieEnding(place)
     else await this.#dieIn(way, place)
     const { life } = this.installation
-    if (!life.over || (await life.ended) !== 'SIGKILL') return ['nobody came to it']
-    await this.installation.begin()
+    const died = life.over && (await life.ended) === 'SIGKILL'
+    // Whether it died or ended in order: the next point finds a server.
+    if (life.over) await this.installation.begin()
+    if (!died) return ['nobody came to it']
     return this.problems()
   }
 
