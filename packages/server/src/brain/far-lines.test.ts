@@ -119,6 +119,9 @@ const ask = (requestId: string, callId = 'call_1') => ({ ...turn(requestId), cal
 const echo = (frame: ServerFrame): Directive[] | null =>
   frame.type === 'turn' ? speak(frame.requestId) : null
 
+/** The worst of 400,000 questions, with three tenths of all messages lost, took 6.5 s. */
+const ANSWERED_WITHIN_MS = 30_000
+
 test('whatever the weather, each question is answered, once and in order', async () => {
   const share = fc.double({ min: 0, max: 0.3, noNaN: true })
   await fc.assert(
@@ -131,11 +134,14 @@ test('whatever the weather, each question is answered, once and in order', async
       expect(brain.kind).toBe('manual_socket')
       house.hub.weather = { lost, doubled, late, delayMs: 400 }
       for (let i = 0; i < 10; i++) {
-        const answer = collect(brain.ask(ask(`req_${i}`), never))
-        await house.clock.advance(2_000)
-        house.hub.weather = { ...house.hub.weather, lost: i < 5 ? lost : 0 }
-        await house.clock.advance(2_000)
-        expect(await answer).toEqual(speak(`req_${i}`))
+        let answer: Directive[] | null = null
+        void collect(brain.ask(ask(`req_${i}`), never)).then((given) => (answer = given))
+        const askedMs = house.clock.monotonicMs()
+        while (answer === null && house.clock.monotonicMs() < askedMs + ANSWERED_WITHIN_MS) {
+          await house.clock.advance(2_000)
+          house.hub.weather = { ...house.hub.weather, lost: i < 5 ? lost : 0 }
+        }
+        expect(answer).toEqual(speak(`req_${i}`))
       }
       house.hub.weather = CALM
       await brain.close()
