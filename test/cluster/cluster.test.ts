@@ -85,6 +85,26 @@ async function checkBooks({ store }: Cluster, ids: readonly string[]): Promise<v
   expect(await store.tables.audit.verify()).toEqual([])
 }
 
+/** One node and two API processes: money, a line, a brain at B, and a webhook that hears how calls end. */
+async function withOneNode() {
+  const whole = await open()
+  const [node, a, b] = await Promise.all([
+    whole.start('network'),
+    whole.start('api'),
+    whole.start('api'),
+  ])
+  const receiver = new Receiver()
+  closers.push(() => receiver.close())
+  const events = ['call.completed', 'call.failed']
+  await a.api.post('/webhooks', { url: await receiver.listen(), events })
+  await whole.store.tables.ledger.topUp(TENANT, 10_000, 'test', Date.now())
+  const line = await a.api.line()
+  for (const peer of [QUIET_PEER, RINGING_PEER]) await a.api.consent(line.numberId, peer)
+  const brain = await brainAt(b, line)
+  await until('the node to be known', async () => (await probe(a, line.numberId)) === 403)
+  return { whole, node, a, b, receiver, line, brain }
+}
+
 describe.runIf(here)('a cluster', () => {
   test(
     'a call placed on A lives on a node, its brain sits at B, and both of them steer it',
@@ -172,22 +192,7 @@ describe.runIf(here)('a cluster', () => {
     'a node that dies with fifty calls: all final within fifteen seconds, new ones go elsewhere',
     { timeout: 240_000 },
     async () => {
-      const whole = await open()
-      const [dying, a, b] = await Promise.all([
-        whole.start('network'),
-        whole.start('api'),
-        whole.start('api'),
-      ])
-      const receiver = new Receiver()
-      closers.push(() => receiver.close())
-      const events = ['call.completed', 'call.failed']
-      await a.api.post('/webhooks', { url: await receiver.listen(), events })
-      await whole.store.tables.ledger.topUp(TENANT, 10_000, 'test', Date.now())
-      const line = await a.api.line()
-      for (const peer of [QUIET_PEER, RINGING_PEER]) await a.api.consent(line.numberId, peer)
-      const brain = await brainAt(b, line)
-      await until('the node to be known', async () => (await probe(a, line.numberId)) === 403)
-
+      const { whole, node: dying, a, b, receiver, line, brain } = await withOneNode()
       const place = (to: string) => {
         const body = { fromNumberId: line.numberId, to, ringTimeoutSec: 120 }
         return Promise.all([a, b, a, b, a].map((at) => at.api.post('/calls', body)))
@@ -243,22 +248,8 @@ describe.runIf(here)('a cluster', () => {
     'a partition of twenty seconds: nothing is doubled, nothing is lost, and calls go on',
     { timeout: 240_000 },
     async () => {
-      const whole = await open()
-      const [node, a, b] = await Promise.all([
-        whole.start('network'),
-        whole.start('api'),
-        whole.start('api'),
-      ])
-      const receiver = new Receiver()
-      closers.push(() => receiver.close())
-      const events = ['call.completed', 'call.failed']
-      await a.api.post('/webhooks', { url: await receiver.listen(), events })
-      await whole.store.tables.ledger.topUp(TENANT, 10_000, 'test', Date.now())
-      const line = await a.api.line()
-      await a.api.consent(line.numberId, QUIET_PEER)
-      const brain = await brainAt(b, line)
+      const { whole, node, a, b, receiver, line, brain } = await withOneNode()
       const body = { fromNumberId: line.numberId, to: QUIET_PEER }
-      await until('the node to be known', async () => (await probe(a, line.numberId)) === 403)
       const before = await Promise.all([1, 2, 3].map(() => a.api.post('/calls', body)))
       const ids: string[] = before.map(({ body: call }) => call.id)
       await connected(a, ids)
