@@ -43,14 +43,25 @@ describe.each(serversUnderTest)('a crash of $name', ({ binDir }) => {
     }
   }
 
-  /** The server, without a word; its supervisor brings it back. */
-  async function killServer(): Promise<void> {
-    const [file] = await whenThere(() =>
-      test.raw<{ pid: number }>(
-        `select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::integer as pid`,
+  /** The process of the server, and when it began. */
+  async function lifeOfServer(): Promise<{ pid: number; startedAt: string }> {
+    const [life] = await whenThere(() =>
+      test.raw<{ pid: number; startedAt: string }>(
+        `select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::integer as pid,
+           pg_postmaster_start_time()::text as "startedAt"`,
       ),
     )
-    process.kill(file!.pid, 'SIGKILL')
+    return life!
+  }
+
+  /**
+   * The server, without a word; its supervisor brings it back. Connections that it had outlive it by a moment, so it is
+   * back when another one says so.
+   */
+  async function killServer(): Promise<void> {
+    const { pid, startedAt } = await lifeOfServer()
+    process.kill(pid, 'SIGKILL')
+    while ((await lifeOfServer()).startedAt === startedAt) await pause()
   }
 
   it('loses nothing that was acknowledged', { timeout: 120_000 }, async () => {
@@ -83,7 +94,6 @@ describe.each(serversUnderTest)('a crash of $name', ({ binDir }) => {
       }
     }
     const clients = Promise.all(Array.from({ length: CLIENTS }, client))
-    /** More than what was on its way at a kill: the server is there again. */
     const goOn = async (): Promise<void> => {
       const before = settled.length
       while (settled.length < before + MOVES_APART) await pause()
