@@ -120,14 +120,11 @@ describe.runIf(here)('a cluster', () => {
       await a.api.consent(line.numberId, QUIET_PEER)
       const brain = await brainAt(b, line)
 
+      await until('everybody to be known', async () => (await a.known()) === 4)
       const place = () => a.api.post('/calls', { fromNumberId: line.numberId, to: QUIET_PEER })
-      const first = await until('a node to be known', async () => {
-        const placed = await place()
-        return placed.status === 201 && placed
-      })
-      const second = await place()
-      expect(second.status).toBe(201)
-      const ids: string[] = [first.body.id, second.body.id]
+      const placed = [await place(), await place()]
+      expect(placed.map(({ status }) => status)).toEqual([201, 201])
+      const ids: string[] = placed.map(({ body: { id } }) => id)
       const stream = follow(a, ids[1]!)
       await connected(a, ids)
       // One each: room decides.

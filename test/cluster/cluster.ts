@@ -40,9 +40,18 @@ export class Member {
   }
 
   /** Calls that live in it, by its own figures. */
-  async live(): Promise<number> {
+  live(): Promise<number> {
+    return this.#figure('live_calls')
+  }
+
+  /** Processes of the cluster that it hears, itself included. */
+  known(): Promise<number> {
+    return this.#figure('cluster_processes')
+  }
+
+  async #figure(name: string): Promise<number> {
     const text = await (await fetch(`${this.url}/metrics`)).text()
-    return Number(/^saperly_live_calls (\d+)$/m.exec(text)?.[1])
+    return Number(new RegExp(`^saperly_${name} (\\d+)$`, 'm').exec(text)?.[1])
   }
 
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

@@ -98,7 +98,7 @@ test('the process with most room for each worker comes first; closed, silent and
   enter({ closed: true })
   await clock.advance(1_100)
   expect(api.roster.withRoom()).toEqual([large.processId, small.processId])
-  for (let i = 0; i < 21; i++) api.roster.give(large.processId)
+  for (let i = 0; i < 21; i++) api.roster.give(large.processId).answered()
   expect(api.roster.withRoom()).toEqual([small.processId, large.processId])
   await clock.advance(1_000)
   expect(api.roster.withRoom()).toEqual([large.processId, small.processId])
@@ -114,4 +114,30 @@ test('the process with most room for each worker comes first; closed, silent and
   expect(api.roster.withRoom()).toEqual([])
   expect(api.roster.present).toBe(2)
   expect(api.roster.isThere(small.processId)).toBe(false)
+})
+
+test('a newcomer is told at once who is there', async () => {
+  const { clock, enter } = hall()
+  const nodes = [enter({ liveCalls: 1 }), enter({ liveCalls: 2 })]
+  await clock.advance(500)
+  const api = enter({ role: 'api', workers: 0 })
+  await clock.advance(1)
+  expect(api.roster.withRoom()).toEqual(nodes.map(({ processId }) => processId))
+  expect(nodes.map(({ roster }) => roster.present)).toEqual([3, 3])
+})
+
+test('a call that is being placed counts until a report that came after its answer', async () => {
+  const { clock, enter } = hall()
+  const first = enter()
+  const second = enter()
+  const api = enter({ role: 'api', workers: 0 })
+  await clock.advance(1_100)
+  const given = api.roster.give(first.processId)
+  // Reports that may have been sent before the process took it up.
+  await clock.advance(5_000)
+  expect(api.roster.withRoom()).toEqual([second.processId, first.processId])
+  given.answered()
+  expect(api.roster.withRoom()).toEqual([second.processId, first.processId])
+  await clock.advance(1_000)
+  expect(api.roster.withRoom()).toEqual([first.processId, second.processId])
 })

@@ -35,8 +35,10 @@ export type Standing = Omit<Report, 'processId' | 'monotonicMs' | 'leaving'>
 interface Peer {
   report: Report
   heardMs: number
-  /** Calls that were given to it since. */
-  given: number
+  /** Calls that were given to it and are not answered: a report may have been sent before they were taken up. */
+  underway: number
+  /** Those that were answered since the report. */
+  answered: number
 }
 
 export class Roster {
@@ -99,7 +101,7 @@ export class Roster {
     const own = { ...this.#standing(), processId: this.#messenger.processId, given: 0 }
     const others = [...this.#peers.values()]
       .filter(({ report: { processId } }) => this.isThere(processId))
-      .map(({ report: heard, given }) => ({ ...heard, given }))
+      .map(({ report: heard, underway, answered }) => ({ ...heard, given: underway + answered }))
     return [own, ...others]
       .filter(({ role, closed, workers }) => role !== 'api' && !closed && workers > 0)
       .map(({ processId, liveCalls, given, workers }) => ({
@@ -110,10 +112,20 @@ export class Roster {
       .map(({ processId }) => processId)
   }
 
-  /** A call goes there: it counts until the next report has counted it. */
-  give(processId: string): void {
+  /**
+   * A call goes there: it counts until a report that was heard after its answer, which the caller tells once. What one
+   * process sends comes in order, so that such a report has counted the call.
+   */
+  give(processId: string): { answered: () => void } {
     const peer = this.#peers.get(processId)
-    if (peer) peer.given++
+    if (peer) peer.underway++
+    return {
+      answered: () => {
+        if (!peer) return
+        peer.underway--
+        peer.answered++
+      },
+    }
   }
 
   /** Says goodbye, and says nothing more. */
@@ -143,9 +155,14 @@ export class Roster {
     const { processId } = heard
     if (processId === this.#messenger.processId) return
     if (heard.leaving) return void this.#peers.delete(processId)
-    if (!this.#peers.has(processId) && this.#peers.size >= MAX_PEERS) this.#forget()
-    if (!this.#peers.has(processId) && this.#peers.size >= MAX_PEERS) return
-    this.#peers.set(processId, { report: heard, heardMs: this.#clock.monotonicMs(), given: 0 })
+    const heardMs = this.#clock.monotonicMs()
+    const peer = this.#peers.get(processId)
+    if (peer) return void Object.assign(peer, { report: heard, heardMs, answered: 0 })
+    if (this.#peers.size >= MAX_PEERS) this.#forget()
+    if (this.#peers.size >= MAX_PEERS) return
+    this.#peers.set(processId, { report: heard, heardMs, underway: 0, answered: 0 })
+    // A newcomer knows nobody: it needs not wait for everybody's next beat.
+    this.#tell(false)
   }
 
   /** Those who ended without a word. */

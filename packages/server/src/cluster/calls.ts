@@ -192,8 +192,9 @@ export class ClusterCalls implements Calls {
     if (this.#draining) return fail(failure('Unavailable', { reason: 'draining' }))
     const { roster, messenger } = this.#deps
     for (const processId of roster.withRoom().slice(0, MAX_TRIES)) {
-      roster.give(processId)
-      const placed = await (processId === messenger.processId ? here() : away(processId))
+      const given = roster.give(processId)
+      const placing = processId === messenger.processId ? here() : away(processId)
+      const placed = await Promise.resolve(placing).finally(given.answered)
       // One that has filled up or begun to drain meanwhile leaves it to the next.
       if (placed && (placed.ok || placed.failure._tag !== 'Unavailable')) return placed
     }
