@@ -308,6 +308,15 @@ test('a call outlives an outage of 30 s, also one that takes the answer of a com
   expect(bench.postings(callId)).toEqual(['reserve 0', 'extend 0', 'settle 0'])
 })
 
+test('a hold grows once, when nobody heard that it had', async () => {
+  const bench = await Bench.open()
+  const callId = await bench.talking()
+  bench.losesAnswer = 'ledger.extend'
+  await bench.clock.advance(80_000)
+  expect(bench.losesAnswer).toBe(null)
+  expect(bench.postings(callId)).toEqual(['reserve 0', 'extend 0'])
+})
+
 test.each([3_600_000, -3_600_000])(
   'a time of day set by %i ms in a call changes neither its slices nor its bill',
   async (jumpMs) => {

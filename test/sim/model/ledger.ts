@@ -126,7 +126,7 @@ export function ledgerTable(
     return null
   }
 
-  const post = (account: AccountRow, move: Move): number => {
+  const post = (account: AccountRow, move: Move, id = ids.next('txn')): number => {
     const { type, tenant, callId, messageId, hold, keyId, takenCents, holdCents } = move
     if (callId !== null) checkHold(callId, move)
     for (const { period } of chainOf(keyId, move.capMonth)) {
@@ -145,7 +145,6 @@ export function ledgerTable(
     }
     if (available(after) < 0) throw refused('23514 wallet_no_overspend')
     tx.put(accounts, accountKey(tenant), after)
-    const id = ids.next('txn')
     tx.put(transfers, id, {
       id,
       ...tenant,
@@ -241,10 +240,13 @@ export function ledgerTable(
       if (refusal) return { ok: false, refusal }
       return { ok: true, value: { balanceCents: post(account, move) } }
     },
-    async extend(callId, amountCents, at, hold = 0) {
+    async extend(callId, amountCents, at, hold = 0, txnId = ids.next('txn')) {
       const open = await lockHold(callId, hold)
       if (!open) throw new Bug('a hold was extended that is not open')
       const { opening, account, heldCents } = open
+      if (tx.get(transfers, txnId)) {
+        return { ok: true, value: { heldCents, balanceCents: available(account) } }
+      }
       const move: Move = {
         ...opening,
         type: 'extend',
@@ -256,7 +258,7 @@ export function ledgerTable(
       }
       const refusal = refusalOf(account, move, amountCents)
       if (refusal) return { ok: false, refusal }
-      const balanceCents = post(account, move)
+      const balanceCents = post(account, move, txnId)
       return { ok: true, value: { heldCents: heldCents + amountCents, balanceCents } }
     },
     settle: (callId, costCents, at, hold = 0) => resolve('settle', { callId, hold }, costCents, at),

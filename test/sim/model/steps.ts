@@ -167,13 +167,15 @@ class Steps {
     const hold = this.#pick([0, 0, 0, 1])
     const keyId = this.#pick([null, 'key_a'])
     const amountCents = this.#random.int(1, 200)
+    // One name is often used again: then nothing may grow.
+    const txnId = this.#pick([undefined, `txn_grow_${callId}_${hold}`])
     const held = { tenant: TENANT, callId, hold, keyId, amountCents, at }
     const charge = { tenant: TENANT, messageId: null, keyId, amountCents, note: 'n', at }
     // Growing a hold that is not open is a bug of whoever asks, and ends the transaction in both.
     const grow: Run = async (t) =>
       (await t.ledger.held(callId, hold)) === null
         ? 'none'
-        : t.ledger.extend(callId, amountCents, at, hold)
+        : t.ledger.extend(callId, amountCents, at, hold, txnId)
     return this.#pick<[string, Run]>([
       ['ledger.reserve', (t) => t.ledger.reserve(held)],
       ['ledger.reserve', (t) => t.ledger.reserve(held)],

@@ -1,7 +1,7 @@
 // The ledger on a real PostgreSQL: what it moves, what it refuses, and that nobody gets past it.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { NOW, TENANT, keyRow } from './testing-rows.ts'
-import type { LedgerTable } from './port.ts'
+import { CALL_HOLD, type LedgerTable } from './port.ts'
 import { type TestServer, type TestStore, serversUnderTest, startTestServer } from './testing.ts'
 
 const OTHER = { workspaceId: 'ws_b', environment: 'test' } as const
@@ -55,6 +55,19 @@ describe.each(serversUnderTest)('the ledger on $name', ({ binDir }) => {
     const older = await ledger.list(TENANT, { limit: 5, cursor: rows[1]!.id })
     expect(older.map((row) => row.type)).toEqual(['topup'])
     expect(await ledger.list({ ...TENANT, environment: 'live' }, PAGE)).toHaveLength(1)
+  })
+
+  it('grows a hold once, however often the same move is asked for', async () => {
+    await reserve('call_1', 300)
+    const grow = () => ledger.extend('call_1', 50, NOW, CALL_HOLD, 'txn_grow')
+    const grown = { ok: true, value: { heldCents: 350, balanceCents: 150 } }
+    expect(await grow()).toEqual(grown)
+    expect(await grow()).toEqual(grown)
+    // Also among others.
+    const [again, other] = await Promise.all([grow(), reserve('call_2', 20)])
+    expect(again).toMatchObject({ ok: true, value: { heldCents: 350 } })
+    expect(other).toMatchObject({ ok: true })
+    expect(await ledger.balance(TENANT)).toBe(130)
   })
 
   it('holds more for a call that goes on, and refuses what is not there', async () => {

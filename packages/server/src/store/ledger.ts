@@ -50,9 +50,8 @@ export function ledger(sql: Sql, ids: Ids, move: MoveLedger = moveAlone(sql)): L
       const answer = await move({ kind: 'reserve', tenant, txnId, callId, hold, keyId, cents, at })
       return resultOf(answer, cents, ({ balanceCents }) => ({ balanceCents }))
     },
-    async extend(callId, amountCents, at, hold = CALL_HOLD) {
+    async extend(callId, amountCents, at, hold = CALL_HOLD, txnId = ids.next('txn')) {
       assertCents(amountCents, 1)
-      const txnId = ids.next('txn')
       const answer = await move({ kind: 'extend', txnId, callId, hold, cents: amountCents, at })
       return resultOf(answer, amountCents, ({ heldCents, balanceCents }) => ({
         heldCents,

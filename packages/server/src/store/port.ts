@@ -70,12 +70,13 @@ export interface LedgerTable {
     amountCents: number
     at: number
   }): Promise<LedgerResult<{ balanceCents: number }>>
-  /** Grows the open hold by `amountCents`. */
+  /** Grows the open hold by `amountCents`. Asked for again under the name `txnId` it grows no more. */
   extend(
     callId: string,
     amountCents: number,
     at: number,
     hold?: number,
+    txnId?: string,
   ): Promise<LedgerResult<{ heldCents: number; balanceCents: number }>>
   /**
    * Resolves the hold: takes `costCents`, returns the rest. What goes beyond the hold is taken as far as balance and
