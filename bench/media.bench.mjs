@@ -23,6 +23,7 @@ const ROWS = [
   ['rtpengine both ways', 300],
   ['plain', 300],
   ['plain', 600],
+  ["plain, Node's sockets", 600],
   ['srtp', 300],
   ['resampling', 300],
   ['srtp resampling', 300],
@@ -119,8 +120,9 @@ async function subject(name, calls, port, agreement) {
   }
   const one = child(name === 'echo' ? 'echo.mjs' : 'subject.mjs')
   const resampling = name.includes('resampling')
+  const sockets = name.includes('Node') ? 'node' : 'swept'
   const { ports } = await one.ask(
-    { type: 'open', legs: calls, port, agreement, resampling },
+    { type: 'open', legs: calls, port, agreement, resampling, sockets },
     'opened',
   )
   return { ports, measure: () => one.ask({ type: 'measure' }, 'measured'), stop: one.stop }
@@ -133,13 +135,13 @@ async function measure(name, calls) {
   const one = await subject(name, calls, port, agreement)
   void peer.ask({ type: 'start', ports: one.ports, agreement }, 'started')
   await sleep(WARM_MS)
-  const tap = canCapture() ? await capture(port) : null
   const [before, countBefore] = [await one.measure(), await peer.ask({ type: 'count' }, 'counted')]
   const beganMs = performance.now()
   await sleep(MEASURE_MS)
   const [after, countAfter] = [await one.measure(), await peer.ask({ type: 'count' }, 'counted')]
   const seconds = (performance.now() - beganMs) / 1000
-  const packets = tap ? await tap.stop() : []
+  // Afterwards: what a capture costs is charged to whoever sends.
+  const packets = canCapture() ? await captured(port) : []
   await peer.stop()
   await one.stop()
   const relays = name.startsWith('rtpengine') || name === 'echo'
@@ -157,4 +159,10 @@ async function measure(name, calls) {
     'slip p99 ms': after.load?.slipP99Ms ?? '–',
     'loop use': after.load?.loopUse ?? '–',
   }
+}
+
+async function captured(port) {
+  const tap = await capture(port)
+  await sleep(MEASURE_MS)
+  return tap.stop()
 }

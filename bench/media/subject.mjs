@@ -7,11 +7,13 @@ import { SystemClock, systemRandom, silentLog } from '../../packages/kernel/dist
 import { MediaHost } from '../../packages/network/dist/media/host.js'
 import { talkFactory } from '../../packages/network/dist/media/talk-factory.js'
 import { warmUp } from '../../packages/network/dist/media/warm-up.js'
+import { openSweptUdp } from '../../packages/network/dist/rtp/swept-udp.js'
 import { systemUdp } from '../../packages/network/dist/rtp/udp.js'
 
-const SPEECH_SECONDS = 4
+/** Each utterance has a length of its own: calls that began together don't speak in step for long. */
+const SPEECH_SECONDS = { least: 2, most: 6 }
 const clock = new SystemClock()
-const pcm = Int16Array.from({ length: SPEECH_SECONDS * 8000 }, (_, i) =>
+const pcm = Int16Array.from({ length: SPEECH_SECONDS.most * 8000 }, (_, i) =>
   Math.round(6000 * Math.sin(i / 3) * Math.sin(i / 700)),
 )
 
@@ -32,7 +34,9 @@ const speech = {
   mouth: {
     wordTimes: 'estimated',
     speak: async function* () {
-      yield { pcm, words: [] }
+      const seconds =
+        SPEECH_SECONDS.least + Math.random() * (SPEECH_SECONDS.most - SPEECH_SECONDS.least)
+      yield { pcm: pcm.subarray(0, Math.round(seconds * 8000)), words: [] }
     },
   },
   close: async () => {},
@@ -60,13 +64,6 @@ function resampled(create) {
   }
 }
 
-const bell = new Int32Array(new SharedArrayBuffer(4))
-let restedMs = 0
-const rest = (ms) => {
-  const beganMs = performance.now()
-  Atomics.wait(bell, 0, 0, ms)
-  restedMs += performance.now() - beganMs
-}
 let host = null
 let legs = 0
 const opened = []
@@ -91,6 +88,8 @@ function onEvent(event, { agreement }) {
   if (event.type === 'opened') {
     opened.push(event.port)
     host.post({ type: 'connect', legId: event.legId, agreement })
+    // One in hand: a leg that has nothing to say moves its turns when it has again, and that is not lateness.
+    speak(event.legId)
     speak(event.legId)
     if (opened.length === legs) process.send({ type: 'opened', ports: opened })
   } else if (event.type === 'talk' && event.event.type === 'spoke') speak(event.legId)
@@ -100,6 +99,7 @@ function onEvent(event, { agreement }) {
 function open(message) {
   legs = message.legs
   const talk = talkFactory('embedded')
+  const swept = message.sockets === 'node' ? null : openSweptUdp(clock)
   host = new MediaHost(
     {
       ports: null,
@@ -110,10 +110,10 @@ function open(message) {
       clock,
       random: systemRandom,
       log: silentLog,
-      udp: systemUdp,
+      udp: swept ?? systemUdp,
       speech,
       createTalk: message.resampling ? resampled(talk) : talk,
-      ...(message.rest === false ? {} : { rest }),
+      ...(swept && { sweep: () => swept.sweep() }),
       emit: (event) => queueMicrotask(() => onEvent(event, message)),
     },
   )
@@ -140,10 +140,9 @@ process.on('message', (message) => {
   if (message.type === 'open') open(message)
   else if (message.type === 'measure') {
     const { user, system } = process.cpuUsage()
-    const { active, idle } = performance.eventLoopUtilization(loopBefore)
+    const { utilization } = performance.eventLoopUtilization(loopBefore)
     loopBefore = performance.eventLoopUtilization()
-    const load = host.load(Math.max(0, active - restedMs) / (active + idle))
-    restedMs = 0
+    const load = host.load(utilization)
     process.send({ type: 'measured', cpuMs: (user + system) / 1000, load })
   } else if (message.type === 'stop') {
     void host.close().then(() => process.disconnect())

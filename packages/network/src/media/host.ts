@@ -1,6 +1,6 @@
 // The host of media sessions: carries out MediaCommands for a set of legs, in a worker thread or in the main one.
 import { Fault, type Clock, type Log, type Random } from '@saperly/kernel'
-import { Pacer, type Rest } from '../rtp/pacer.ts'
+import { Pacer, type Sweep } from '../rtp/pacer.ts'
 import { PortPool, type PortRange } from '../rtp/ports.ts'
 import type { Udp } from '../rtp/udp.ts'
 import { Bridge } from './bridge.ts'
@@ -31,8 +31,8 @@ export interface HostDeps {
   speech: SpeechService
   createTalk: TalkFactory
   emit: (event: MediaEvent) => void
-  /** Puts the thread to sleep between two slots; only where it does nothing but media. */
-  rest?: Rest
+  /** Reads what has come to the sockets of `udp`, where they don't tell it by themselves. */
+  sweep?: Sweep
 }
 
 /** A leg from `open` to `closed`; `session` is null while its ports are being bound. */
@@ -61,7 +61,7 @@ export class MediaHost {
   constructor(options: HostOptions, deps: HostDeps) {
     this.#options = options
     this.#deps = deps
-    this.#pacer = new Pacer(deps.clock, deps.rest ?? null)
+    this.#pacer = new Pacer(deps.clock, deps.sweep ?? null)
     this.#ports = options.ports && new PortPool(options.ports, deps.clock)
   }
 

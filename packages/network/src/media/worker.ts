@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, SystemClock, systemRandom, type Timer } from '@saperly/kernel'
+import { openSweptUdp } from '../rtp/swept-udp.ts'
 import { systemUdp } from '../rtp/udp.ts'
 import { createRemoteSpeech } from '../speech/remote.ts'
 import { MediaHost } from './host.ts'
@@ -29,10 +30,8 @@ warmUp(clock, systemRandom)
 const LOAD_INTERVAL_MS = 1000
 let loadTimer: Timer | null = null
 let loopBefore = performance.eventLoopUtilization()
-/** Milliseconds that the thread slept on purpose since the load was last told. */
-let restedMs = 0
-/** Nobody ever rings it: it is what the thread sleeps at. */
-const bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+const swept = openSweptUdp(clock)
+log.debug('media.sockets', { read: swept ? 'in sweeps' : 'one by one' })
 
 /** Exists from the first message on, which brings the way to the speech worker. */
 let running: { speech: SpeechLink; host: MediaHost } | null = null
@@ -42,31 +41,21 @@ function start(speech: SpeechLink): { speech: SpeechLink; host: MediaHost } {
     clock,
     random: systemRandom,
     log,
-    udp: systemUdp,
+    udp: swept ?? systemUdp,
     speech,
     createTalk: talkFactory(data.engine),
     emit: (event) => post({ type: 'event', event }),
-    rest,
+    ...(swept && { sweep: () => swept.sweep() }),
   })
   loadTimer = clock.schedule(LOAD_INTERVAL_MS, () => reportLoad(host))
   return { speech, host }
 }
 
-/** Sleeps, event loop and all; what arrives meanwhile is read together afterwards. */
-function rest(ms: number): void {
-  const beganMs = clock.monotonicMs()
-  Atomics.wait(bell, 0, 0, ms)
-  restedMs += clock.monotonicMs() - beganMs
-}
-
 function reportLoad(host: MediaHost): void {
   const loop = performance.eventLoopUtilization()
-  const { active, idle } = performance.eventLoopUtilization(loop, loopBefore)
+  const { utilization } = performance.eventLoopUtilization(loop, loopBefore)
   loopBefore = loop
-  // The loop takes a rest for work.
-  const use = active + idle > 0 ? Math.max(0, active - restedMs) / (active + idle) : 0
-  restedMs = 0
-  post({ type: 'load', load: host.load(use) })
+  post({ type: 'load', load: host.load(utilization) })
   loadTimer = clock.schedule(LOAD_INTERVAL_MS, () => reportLoad(host))
 }
 

@@ -45,9 +45,11 @@ export class Intake {
     const decoder = this.#decoderFor(codec)
     if (!CODECS[codec].remembers) return decoder.decode(payload) ?? NO_SOUND
     const length = decoder.samplesIn(payload)
+    // A copy: the datagram's memory is the socket's again by the time this is decoded.
+    const kept = new Uint8Array(payload)
     // Silence instead of what can't be decoded after all: its time passes all the same.
     const decode = (): Int16Array => {
-      const pcm = this.#decoders.get(codec)?.decode(payload)
+      const pcm = this.#decoders.get(codec)?.decode(kept)
       return pcm?.length === length ? pcm : new Int16Array(length)
     }
     return { length, decode }

@@ -1,7 +1,7 @@
 // The pacing wheel on simulated time: no drift, catching up, skipping, moving a turn forward and taking it back.
 import { drain, SimClock, type Clock, type Timer } from '@saperly/kernel'
 import { expect, test } from 'vitest'
-import { type Beat, Pacer, REST_FROM_LEGS, SLOT_MS } from './pacer.ts'
+import { Pacer, SLOT_MS } from './pacer.ts'
 
 /** A clock whose timers fire when told to, at whatever time it is by then: a busy machine. */
 class LateClock implements Clock {
@@ -130,18 +130,15 @@ test('legs may end and begin inside a turn', async () => {
   expect(clock.pending()).toBe(0)
 })
 
-test('with many legs it sleeps between slots, and wakes before the next; with few it never does', async () => {
+test('sockets are read before the turns of every slot, once for all that are due', async () => {
   const clock = new SimClock()
-  const rests: { atMs: number; ms: number }[] = []
-  const pacer = new Pacer(clock, (ms) => void rests.push({ atMs: clock.monotonicMs(), ms }))
-  const add = (): Beat => pacer.add(() => false)
-  const beats = Array.from({ length: REST_FROM_LEGS - 1 }, add)
+  const order: string[] = []
+  const pacer = new Pacer(clock, () => order.push('sweep'))
   await clock.advance(100)
-  expect(rests).toEqual([])
-  beats.push(add())
-  await clock.advance(100)
-  expect(rests.length).toBeGreaterThanOrEqual(100 / SLOT_MS)
-  for (const { atMs, ms } of rests) expect((atMs % SLOT_MS) + ms).toBeLessThan(SLOT_MS)
+  expect(order).toEqual([])
+  const beats = [pacer.add(() => order.push('turn') > 0), pacer.add(() => order.push('turn') > 0)]
+  await clock.advance(4 * SLOT_MS - 1)
+  expect(order).toEqual(['sweep', 'turn', 'sweep', 'turn', 'sweep', 'sweep'])
   for (const beat of beats) beat.cancel()
   expect(clock.pending()).toBe(0)
 })

@@ -12,17 +12,8 @@ const SLOTS = FRAME_MS / SLOT_MS
 export const MAX_CATCH_UP_FRAMES = 3
 /** A wheel that is so many slots late has been stalled. */
 const LATE_SLOTS = 2
-/**
- * From so many legs on the thread sleeps between two slots instead of waking for each packet; what has come meanwhile
- * is read at once, and at most one slot late. Waking is the dearest part of a packet.
- */
-export const REST_FROM_LEGS = 40
-/** The timer's own granularity: the rest ends before the slot, so that what has come is read before its turns. */
-const REST_MARGIN_MS = 1
-const MIN_REST_MS = 0.5
-
-/** Puts the thread to sleep, with its event loop. */
-export type Rest = (ms: number) => void
+/** Reads what has come to the sockets of the legs. */
+export type Sweep = () => void
 
 /**
  * One leg's turn. `skipped` frames were left out before this one. Returns true when nobody would miss a turn
@@ -51,7 +42,7 @@ interface Entry {
 
 export class Pacer {
   readonly #clock: Clock
-  readonly #rest: Rest | null
+  readonly #sweep: Sweep | null
   readonly #slots: Entry[][] = Array.from({ length: SLOTS }, () => [])
   /** How late the turns come. */
   readonly slip: SlipMeter = new SlipMeter()
@@ -63,10 +54,10 @@ export class Pacer {
   #running = false
   #yielded = false
 
-  /** @param rest null where the thread has other things to do than media. */
-  constructor(clock: Clock, rest: Rest | null = null) {
+  /** @param sweep called before the turns of each slot; null where sockets tell by themselves that something has come. */
+  constructor(clock: Clock, sweep: Sweep | null = null) {
     this.#clock = clock
-    this.#rest = rest
+    this.#sweep = sweep
   }
 
   get size(): number {
@@ -102,6 +93,7 @@ export class Pacer {
     this.#yielded = false
     this.#skipTo(due)
     this.#running = true
+    this.#sweep?.()
     while (this.#next <= due) {
       const dueMs = this.#startMs + this.#next * SLOT_MS
       const slot = this.#next++ % SLOTS
@@ -113,14 +105,7 @@ export class Pacer {
       }
     }
     this.#running = false
-    if (this.#size === 0) return
-    this.#arm()
-    if (this.#rest && this.#size >= REST_FROM_LEGS) this.#restUntilNext(this.#rest)
-  }
-
-  #restUntilNext(rest: Rest): void {
-    const dueMs = this.#startMs + this.#next * SLOT_MS - this.#clock.monotonicMs()
-    if (dueMs - REST_MARGIN_MS >= MIN_REST_MS) rest(dueMs - REST_MARGIN_MS)
+    if (this.#size > 0) this.#arm()
   }
 
   /** After a stall the sockets are read first: what they hold came in time, and would be missed by the turns. */

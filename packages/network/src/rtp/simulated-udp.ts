@@ -52,7 +52,13 @@ export class SimulatedUdp implements Udp {
     const copies = this.#random.float() < duplication ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
       const delayMs = minDelayMs + this.#random.float() * (maxDelayMs - minDelayMs)
-      this.#clock.schedule(delayMs, () => this.#sockets.get(to)?.(data, address, port))
+      this.#clock.schedule(delayMs, () => this.#deliver(new Uint8Array(data), to, address, port))
     }
+  }
+
+  /** As sockets may, it uses the memory again at once. */
+  #deliver(data: Uint8Array, to: string, address: string, port: number): void {
+    this.#sockets.get(to)?.(data, address, port, 0)
+    data.fill(0xa5)
   }
 }

@@ -43,8 +43,12 @@ async function setUp(agreement: StreamAgreement) {
   const still = { minDelayMs: 1, maxDelayMs: 1, loss: 0, duplication: 0 }
   const udp = new SimulatedUdp(clock, seededRandom(1), still)
   const got = { rtp: [] as Uint8Array[], rtcp: [] as Uint8Array[] }
-  const rtp = await udp.bind(HOST, PEER_PORT, (data) => void got.rtp.push(data))
-  const rtcp = await udp.bind(HOST, PEER_PORT + 1, (data) => void got.rtcp.push(data))
+  const rtp = await udp.bind(HOST, PEER_PORT, (data) => void got.rtp.push(new Uint8Array(data)))
+  const rtcp = await udp.bind(
+    HOST,
+    PEER_PORT + 1,
+    (data) => void got.rtcp.push(new Uint8Array(data)),
+  )
   const digits: string[] = []
   const random = seededRandom(3)
   const onDigit = (digit: string): void => void digits.push(digit)

@@ -39,8 +39,8 @@ class Wire implements Udp {
       close: async () => void this.#sockets.delete(port),
     }
   }
-  deliver(toPort: number, data: Uint8Array, from = PEER): void {
-    this.#sockets.get(toPort)?.(data, from.address, from.port)
+  deliver(toPort: number, data: Uint8Array, from = PEER, ageMs = 0): void {
+    this.#sockets.get(toPort)?.(data, from.address, from.port, ageMs)
   }
   get open(): number {
     return this.#sockets.size
@@ -192,6 +192,17 @@ test('after a re-INVITE with another address the old one is a stranger, and the 
   expect(wire.sent.at(-1)!).toMatchObject(behindNat)
   wire.deliver(stream.port, packet(9))
   expect(stream.figures.packetsReceived).toBe(4)
+})
+
+test('what was read late by a busy thread is no jitter of the line', async () => {
+  const { wire, clock, stream } = await setUp()
+  for (let i = 0; i < 50; i += 5) {
+    await clock.advance(100)
+    for (const late of [4, 3, 2, 1, 0]) {
+      wire.deliver(stream.port, packet(i + 4 - late), PEER, late * 20)
+    }
+  }
+  expect(stream.figures).toMatchObject({ packetsReceived: 50, jitterSumMs: 0, packetsLate: 0 })
 })
 
 test('a peer whose NAT gives it another port goes on being heard, and is answered there', async () => {

@@ -76,7 +76,7 @@ export class RtpStream {
   static async open(address: string, deps: StreamDeps): Promise<RtpStream> {
     const stream = new RtpStream(deps)
     stream.#pair = await bindPair(deps.udp, address, deps.ports, {
-      rtp: (data, from, port) => stream.#receive(data, from, port),
+      rtp: (data, from, port, ageMs) => stream.#receive(data, from, port, ageMs),
       rtcp: (data, from) => stream.#receiveReport(data, from),
     })
     return stream
@@ -189,7 +189,7 @@ export class RtpStream {
     if (port > 0) this.#pair!.rtp.send(sealed, port, address)
   }
 
-  #receive(data: Uint8Array, address: string, port: number): void {
+  #receive(data: Uint8Array, address: string, port: number, ageMs: number): void {
     const agreement = this.#agreement
     const opened = agreement && this.#protection.openPacket(data)
     const packet = opened && parseRtp(opened)
@@ -197,20 +197,20 @@ export class RtpStream {
     const isTone = agreement.dtmfAccepts.includes(packet.payloadType)
     const codec = isTone ? null : this.#intake.codecOf(packet.payloadType, agreement)
     if (!isTone && codec === null && packet.payloadType !== COMFORT_NOISE) return
-    const nowMs = this.#clock.monotonicMs()
-    if (!this.#source!.accept(packet, address, port, nowMs)) return
-    this.#lastReceivedMs = nowMs
-    if (codec) return this.#take(this.#intake.inSamples(packet, codec), codec, nowMs)
+    const cameMs = this.#clock.monotonicMs() - ageMs
+    if (!this.#source!.accept(packet, address, port, cameMs)) return
+    this.#lastReceivedMs = cameMs
+    if (codec) return this.#take(this.#intake.inSamples(packet, codec), codec, cameMs)
     this.#reception.count(packet, null)
     const digit = isTone ? this.#tonesIn.receive(packet) : null
     if (digit !== null) this.#onDigit(digit)
   }
 
-  #take(packet: RtpPacket, codec: Codec, nowMs: number): void {
-    this.#reception.count(packet, nowMs)
+  #take(packet: RtpPacket, codec: Codec, cameMs: number): void {
+    this.#reception.count(packet, cameMs)
     // What a held peer sends anyway must not wait here for the end of the hold.
     if (!this.#agreement!.receives) return
-    this.#jitter.push(packet, this.#intake.sound(codec, packet.payload), nowMs)
+    this.#jitter.push(packet, this.#intake.sound(codec, packet.payload), cameMs)
   }
 
   /** Reports count as a sign of life, and are answered with the time since. Only the peer's host is believed. */

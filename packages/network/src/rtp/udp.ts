@@ -4,7 +4,11 @@ import { isIPv6 } from 'node:net'
 import { Fault } from '@saperly/kernel'
 import { forFamily, fromSystem } from '../address.ts'
 
-export type OnDatagram = (data: Uint8Array, address: string, port: number) => void
+/**
+ * `data` is the socket's own again when this returns: who keeps something of it keeps a copy. `ageMs`: how long it had been
+ * here before it was read, as far as that is known.
+ */
+export type OnDatagram = (data: Uint8Array, address: string, port: number, ageMs: number) => void
 
 /** One bound, unconnected socket. */
 export interface Datagrams {
@@ -41,7 +45,7 @@ export const systemUdp: Udp = {
         resolve(new SystemDatagrams(socket, family))
       })
       socket.on('message', (data, from) => {
-        onDatagram(data, family === 6 ? fromSystem(from.address) : from.address, from.port)
+        onDatagram(data, family === 6 ? fromSystem(from.address) : from.address, from.port, 0)
       })
       socket.bind({ address, port, exclusive: true })
     }),
