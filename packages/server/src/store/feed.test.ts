@@ -1,8 +1,10 @@
 // The feed: one order for each tenant, in which nothing that commits late is ever skipped.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { deferred, seededRandom } from '@saperly/kernel'
-import { FEED_KEPT_MS } from './feed.ts'
+import { deferred, seededRandom, silentLog } from '@saperly/kernel'
+import { Database } from './database.ts'
+import { FEED_KEPT_MS, feed } from './feed.ts'
 import type { FeedRow, Store, Tables, Tenant } from './port.ts'
+import type { Sql } from './sql.ts'
 import { type TestServer, type TestStore, serversUnderTest, startTestServer } from './testing.ts'
 import { NOW, STRANGERS, TENANT, furnish } from './testing-rows.ts'
 
@@ -66,6 +68,23 @@ describe.each(serversUnderTest)('the feed on $name', ({ binDir }) => {
     await late
     expect(nths(await read(seen!.position))).toEqual([1])
     expect(nths(await read())).toEqual([2, 1])
+  })
+
+  it('gives what another reader has found meanwhile', async () => {
+    await emit(test.store.tables, 1)
+    const database = new Database(test.address, silentLog)
+    // The other one comes between the first statement of this one and its second.
+    let statements = 0
+    const sql: Sql = {
+      rows: async (text, values) => {
+        if (++statements === 2) await read()
+        return database.rows(text, values)
+      },
+      count: (text, values) => database.count(text, values),
+      atomic: (body) => database.atomic(body),
+    }
+    expect(nths(await feed(sql).read(TENANT, 0, 100))).toEqual([1])
+    await database.close()
   })
 
   it('knows nothing of what was rolled back, and has no gap for it', async () => {

@@ -33,9 +33,11 @@ export function feed(sql: Sql): Tables['feed'] {
   return {
     async read(tenant, after, limit) {
       const count = Math.min(limit, READ_MAX)
+      // Positions are given when they are asked for: who never reads the feed pays nothing for its order. Looked for first,
+      // since another reader may give them while this one looks.
+      const unplaced = await anyUnplaced(sql, tenant)
       const known = await placed(sql, tenant, after, count)
-      // Positions are given when they are asked for: who never reads the feed pays nothing for its order.
-      if (known.length === count || !(await anyUnplaced(sql, tenant))) return known
+      if (known.length === count || !unplaced) return known
       return sql.atomic(async (tx) => {
         await place(tx, tenant, count)
         return placed(tx, tenant, after, count)
