@@ -1,4 +1,5 @@
 // Every place between two writes: found by playing each act once, then the server dies at each of them.
+import type { Random } from '@saperly/kernel'
 import { Beginnings } from './beginnings.ts'
 import { unproved, wrongIn } from './books.ts'
 import { type Act, ACTS, LEFT_BEHIND, type Stage } from './acts.ts'
@@ -165,6 +166,8 @@ export interface PointsOptions {
   briefly?: boolean
   /** Dies only at points with this in their name. */
   only?: string
+  /** Dies only at so many of them, drawn by `random`. */
+  sample?: { count: number; random: Random }
   print?: (line: string) => void
 }
 
@@ -174,6 +177,7 @@ export async function playEvery({
   lanes,
   briefly = false,
   only = '',
+  sample,
   print = () => undefined,
 }: PointsOptions): Promise<PointsReport> {
   const names = Array.from({ length: lanes }, (_, lane) => `lane-${lane}`)
@@ -182,11 +186,17 @@ export async function playEvery({
   const found = await first!.find(briefly)
   const anew = new Beginnings(first!.installation)
   const begun = await anew.find()
-  const points = found.filter(
-    (point) => nameOf(point).includes(only) && !(briefly && isCovered(point.place, found)),
+  const points = drawn(
+    found.filter(
+      (point) => nameOf(point).includes(only) && !(briefly && isCovered(point.place, found)),
+    ),
+    sample,
   )
-  const beginnings = begun.filter(
-    (place) => beginningOf(place).includes(only) && !(briefly && place.startsWith(INSIDE)),
+  const beginnings = drawn(
+    begun.filter(
+      (place) => beginningOf(place).includes(only) && !(briefly && place.startsWith(INSIDE)),
+    ),
+    sample,
   )
   const problems = unreached(found, begun).map((write) => `no act comes to ${write}`)
   const told = (place: string, wrong: readonly string[]): void => {
@@ -203,6 +213,17 @@ export async function playEvery({
   )
   await Promise.all(every.map(({ installation }) => installation.close(problems.length > 0)))
   return { points, beginnings, problems }
+}
+
+/** All of them, or some. */
+function drawn<T>(all: T[], sample: PointsOptions['sample']): T[] {
+  if (!sample) return all
+  const left = [...all]
+  const count = Math.min(sample.count, left.length)
+  return Array.from(
+    { length: count },
+    () => left.splice(sample.random.int(0, left.length - 1), 1)[0]!,
+  )
 }
 
 /** Whether there is a later place inside of the same transaction. */
