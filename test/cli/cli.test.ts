@@ -210,9 +210,16 @@ test('the doctor finds a running server well, and says what is wrong elsewhere',
     what: string
   }[]
   expect(well.filter(({ state }) => state === 'fail')).toEqual([])
-  expect(well.map(({ what }) => what)).toContain('database')
+  expect(well.map(({ what }) => what)).toEqual(expect.arrayContaining(['media', 'database']))
   const ill = await saperly('doctor', { PORT: 'eighty' })
   expect([ill.code, ill.stdout]).toEqual([1, expect.stringContaining('PORT')])
+  const alone = await saperly('doctor', {
+    NATS_URL: 'nats://user:secret@127.0.0.1:1',
+    DATABASE_URL: 'postgresql://user:secret@127.0.0.1:1/none',
+    SAPERLY_SECRET_KEY: '5a'.repeat(32),
+  })
+  expect([alone.code, alone.stdout]).toEqual([1, expect.stringContaining('NATS_URL')])
+  expect(alone.stdout).not.toContain('secret')
 })
 
 test('a server that is not there, and one that can not start, are explained', async () => {

@@ -2,6 +2,7 @@
 import { Ids, silentLog, SystemClock, systemRandom } from '@saperly/kernel'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { checkBus } from '../../packages/server/src/bus-check.ts'
 import { Messenger, type Question } from '../../packages/server/src/bus/messenger.ts'
 import { NatsBus } from '../../packages/server/src/bus/nats.ts'
 import { MAX_MESSAGE_BYTES } from '../../packages/server/src/bus/port.ts'
@@ -64,6 +65,10 @@ describe.runIf(here)('over a real nats-server', () => {
     const tokened = join(`nats://token@127.0.0.1:${other}`)
     await Promise.all([up(named.bus), up(tokened.bus)])
     expect([named.bus.up, tokened.bus.up]).toEqual([true, true])
+    // What the doctor asks.
+    const asked = ['us:p%20w', 'us:wrong'].map((who) => [`nats://${who}@127.0.0.1:${port}`])
+    const answers = await Promise.all(asked.map((natsUrls) => checkBus({ natsUrls }, 2_000)))
+    expect(answers).toEqual([true, false])
   })
 
   test(

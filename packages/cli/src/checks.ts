@@ -6,7 +6,14 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { checkTrunk, type Config, type HostAnswer, openOperator } from '@saperly/server'
+import {
+  checkBus,
+  checkTrunk,
+  type Config,
+  type HostAnswer,
+  openOperator,
+  readsInSweeps,
+} from '@saperly/server'
 import { answers, urlOf } from './client.ts'
 import type { Surroundings } from './command.ts'
 import { explain } from './explain.ts'
@@ -20,6 +27,7 @@ export interface Finding {
 const OLDEST_NODE = [20, 19] as const
 const LITTLE_SPACE_BYTES = 1024 ** 3
 const OPTIONS_LIMIT_MS = 3_000
+const BUS_LIMIT_MS = 3_000
 
 const ok = (what: string, says: string): Finding => ({ state: 'ok', what, says })
 const warn = (what: string, says: string): Finding => ({ state: 'warn', what, says })
@@ -85,6 +93,17 @@ export async function rtpPorts({ rtp, sip }: Config): Promise<Finding> {
   return warn('RTP ports', `${range}: the last can't be used (${problem}); calls take others`)
 }
 
+/** How the threads that carry media read their sockets. */
+export function media(): Finding {
+  if (process.platform !== 'linux')
+    return ok('media', 'each packet wakes its thread, as everywhere but on Linux')
+  if (readsInSweeps()) return ok('media', 'sockets are read together')
+  return warn(
+    'media',
+    'koffi does not load, each packet wakes its thread: for many calls run npm install again, with optional packages',
+  )
+}
+
 function bound(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const socket = createSocket('udp4')
@@ -114,6 +133,18 @@ export async function database(config: Config): Promise<Finding> {
   } finally {
     if (fresh) await rm(dataDir, { recursive: true, force: true })
   }
+}
+
+/** Only a process of several has one. Its addresses hold passwords, and are not shown. */
+export async function bus(config: Config): Promise<Finding[]> {
+  if (config.natsUrls.length === 0) return []
+  if (await checkBus(config, BUS_LIMIT_MS)) return [ok('bus', 'NATS lets us in')]
+  return [
+    fail(
+      'bus',
+      'no server of NATS_URL lets us in: is it running, and are user and password right?',
+    ),
+  ]
 }
 
 /** Not in the types of node. */

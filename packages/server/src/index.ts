@@ -7,8 +7,10 @@ export {
   insertKey,
   KEY_FILE as TEST_KEY_FILE,
 } from './bootstrap.ts'
+export { checkBus } from './bus-check.ts'
 export { restoreBackup, writeBackup } from './backup.ts'
 export { type Config, ConfigError, readConfig, ROLES, type Role } from './config.ts'
 export { openOperator, type Operator, verifyAuditFile } from './operator.ts'
 export { OperatorError } from './operator-error.ts'
+export { readsInSweeps } from '@saperly/network'
 export { checkTrunk, type HostAnswer } from './trunk-check.ts'

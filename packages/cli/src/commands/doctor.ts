@@ -36,7 +36,9 @@ async function* examined(around: Surroundings): AsyncGenerator<checks.Finding> {
   yield await checks.apiPort(config, around)
   yield await checks.sipPort(config, serverRuns)
   yield await checks.rtpPorts(config)
+  yield checks.media()
   yield await checks.database(config)
+  yield* await checks.bus(config)
   yield await checks.speech(config)
   yield* await checks.trunks(config)
 }

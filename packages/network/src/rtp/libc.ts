@@ -90,6 +90,11 @@ export function loadLibc(): Libc | null {
   }
 }
 
+/** Whether RTP sockets are read together here, or each packet wakes its thread. */
+export function readsInSweeps(): boolean {
+  return loadLibc() !== null
+}
+
 /** Structures are written here as little-endian machines with pointers of 64 bits have them. */
 const IS_64_BIT = ['x64', 'arm64', 'riscv64', 'loong64'].includes(process.arch)
 
