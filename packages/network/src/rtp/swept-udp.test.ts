@@ -5,7 +5,8 @@ import { Worker } from 'node:worker_threads'
 import { Fault, SystemClock } from '@saperly/kernel'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { builtFile } from '../media/thread.ts'
-import { MAX_PER_SWEEP, openSweptUdp, type SweptUdp } from './swept-udp.ts'
+import { loadLibc } from './libc.ts'
+import { MAX_PER_SWEEP, openSweptUdp, SweptUdp } from './swept-udp.ts'
 import { type Datagrams, systemUdp } from './udp.ts'
 
 interface Heard {
@@ -173,6 +174,15 @@ describe.runIf(process.platform === 'linux')('sockets that are swept', () => {
       expect((error as Fault).retryable).toBe(true)
     }
     expect(udp.open).toBe(1)
+  })
+
+  test('one that can’t be looked at is not opened', async () => {
+    const libc = loadLibc()!
+    const full = new SweptUdp(new SystemClock(), { ...libc, epoll_ctl: () => -1 }, -1)
+    const before = readdirSync('/proc/self/fd').length
+    await expect(full.bind('127.0.0.1', 0, () => {})).rejects.toMatchObject({ retryable: true })
+    expect(full.open).toBe(0)
+    expect(readdirSync('/proc/self/fd')).toHaveLength(before)
   })
 
   test('what can’t be sent is lost without a word', async () => {

@@ -81,10 +81,11 @@ export class SweptUdp implements Udp {
     const socket = new SweptSocket(this.#libc, { address, port }, onDatagram, () =>
       this.#forget(socket),
     )
-    const event = new DataView(new ArrayBuffer(EPOLL_EVENT.bytes))
-    event.setUint32(0, EPOLLIN, true)
-    event.setInt32(EPOLL_EVENT.dataAt, socket.fd, true)
-    this.#libc.epoll_ctl(this.#epoll, EPOLL_CTL_ADD, socket.fd, new Uint8Array(event.buffer))
+    if (!this.#watch(socket.fd)) {
+      const fault = cannotBind(this.#libc)
+      await socket.close()
+      throw fault
+    }
     this.#sockets.set(socket.fd, socket)
     this.#timer ??= this.#clock.schedule(SWEEP_MS, () => this.#beat())
     return socket
@@ -106,6 +107,15 @@ export class SweptUdp implements Udp {
   /** Closes every socket at once, for a thread that is going to end. */
   close(): void {
     for (const socket of this.#sockets.values()) void socket.close()
+  }
+
+  /** Whether the descriptor is looked at from now on, until it is closed. */
+  #watch(fd: number): boolean {
+    const event = new DataView(new ArrayBuffer(EPOLL_EVENT.bytes))
+    event.setUint32(0, EPOLLIN, true)
+    event.setInt32(EPOLL_EVENT.dataAt, fd, true)
+    const bytes = new Uint8Array(event.buffer)
+    return this.#libc.epoll_ctl(this.#epoll, EPOLL_CTL_ADD, fd, bytes) === 0
   }
 
   #forget(socket: SweptSocket): void {
