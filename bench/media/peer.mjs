@@ -1,8 +1,8 @@
 // The far side of a media bench: one process that sends 50 packets a second to each port, on absolute deadlines, and
 // takes what comes back without looking at it (a capture does that, with the kernel's timestamps).
 //
-// It reads between its own turns and is not woken by what it is sent: on one machine a wake-up costs whoever sends as much
-// as the packet does, and says nothing of the subject.
+// It reads between its own turns and is not woken by what it is sent: wake-ups are charged to whoever sends, and say nothing
+// of the subject.
 import { SystemClock } from '../../packages/kernel/dist/index.js'
 import { CODECS } from '../../packages/network/dist/codec/codec.js'
 import { PLAIN, protectionFor } from '../../packages/network/dist/rtp/protection.js'
@@ -19,6 +19,7 @@ const SO_RCVBUFFORCE = 33
 const FRAMES = 100
 
 const udp = openSweptUdp(new SystemClock())
+if (udp === null) throw new Error('the media bench needs Linux, and the optional package koffi')
 const socket = await udp.bind('127.0.0.1', 0, () => received++)
 // It hears all of them at one port: room for half a second, where that is allowed.
 for (const name of [SO_RCVBUF, SO_RCVBUFFORCE]) {

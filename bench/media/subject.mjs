@@ -113,7 +113,6 @@ function open(message) {
       udp: swept ?? systemUdp,
       speech,
       createTalk: message.resampling ? resampled(talk) : talk,
-      ...(swept && { sweep: () => swept.sweep() }),
       emit: (event) => queueMicrotask(() => onEvent(event, message)),
     },
   )

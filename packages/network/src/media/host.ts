@@ -1,6 +1,6 @@
 // The host of media sessions: carries out MediaCommands for a set of legs, in a worker thread or in the main one.
 import { Fault, type Clock, type Log, type Random } from '@saperly/kernel'
-import { Pacer, type Sweep } from '../rtp/pacer.ts'
+import { Pacer } from '../rtp/pacer.ts'
 import { PortPool, type PortRange } from '../rtp/ports.ts'
 import type { Udp } from '../rtp/udp.ts'
 import { Bridge } from './bridge.ts'
@@ -31,8 +31,6 @@ export interface HostDeps {
   speech: SpeechService
   createTalk: TalkFactory
   emit: (event: MediaEvent) => void
-  /** Reads what has come to the sockets of `udp`, where they don't tell it by themselves. */
-  sweep?: Sweep
 }
 
 /** A leg from `open` to `closed`; `session` is null while its ports are being bound. */
@@ -61,8 +59,9 @@ export class MediaHost {
   constructor(options: HostOptions, deps: HostDeps) {
     this.#options = options
     this.#deps = deps
-    this.#pacer = new Pacer(deps.clock, deps.sweep ?? null)
-    this.#ports = options.ports && new PortPool(options.ports, deps.clock)
+    const { clock, udp } = deps
+    this.#pacer = new Pacer(clock, () => udp.sweep?.())
+    this.#ports = options.ports && new PortPool(options.ports, clock)
   }
 
   get sessions(): number {

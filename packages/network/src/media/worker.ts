@@ -45,7 +45,6 @@ function start(speech: SpeechLink): { speech: SpeechLink; host: MediaHost } {
     speech,
     createTalk: talkFactory(data.engine),
     emit: (event) => post({ type: 'event', event }),
-    ...(swept && { sweep: () => swept.sweep() }),
   })
   loadTimer = clock.schedule(LOAD_INTERVAL_MS, () => reportLoad(host))
   return { speech, host }

@@ -12,9 +12,6 @@ const SLOTS = FRAME_MS / SLOT_MS
 export const MAX_CATCH_UP_FRAMES = 3
 /** A wheel that is so many slots late has been stalled. */
 const LATE_SLOTS = 2
-/** Reads what has come to the sockets of the legs. */
-export type Sweep = () => void
-
 /**
  * One leg's turn. `skipped` frames were left out before this one. Returns true when nobody would miss a turn
  * (silence was sent): the pacer then takes back what `hasten` gave in advance.
@@ -42,7 +39,7 @@ interface Entry {
 
 export class Pacer {
   readonly #clock: Clock
-  readonly #sweep: Sweep | null
+  readonly #beforeTurns: () => void
   readonly #slots: Entry[][] = Array.from({ length: SLOTS }, () => [])
   /** How late the turns come. */
   readonly slip: SlipMeter = new SlipMeter()
@@ -54,10 +51,10 @@ export class Pacer {
   #running = false
   #yielded = false
 
-  /** @param sweep called before the turns of each slot; null where sockets tell by themselves that something has come. */
-  constructor(clock: Clock, sweep: Sweep | null = null) {
+  /** @param beforeTurns called before the turns of each slot, once for all slots that are due. */
+  constructor(clock: Clock, beforeTurns: () => void = () => undefined) {
     this.#clock = clock
-    this.#sweep = sweep
+    this.#beforeTurns = beforeTurns
   }
 
   get size(): number {
@@ -93,7 +90,7 @@ export class Pacer {
     this.#yielded = false
     this.#skipTo(due)
     this.#running = true
-    this.#sweep?.()
+    this.#beforeTurns()
     while (this.#next <= due) {
       const dueMs = this.#startMs + this.#next * SLOT_MS
       const slot = this.#next++ % SLOTS

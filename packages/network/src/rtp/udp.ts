@@ -22,6 +22,8 @@ export interface Datagrams {
 export interface Udp {
   /** Binds `port` (0: any) of a literal IP address. Rejects with a retryable Fault when it is taken. */
   bind(address: string, port: number, onDatagram: OnDatagram): Promise<Datagrams>
+  /** Reads what has come to its sockets, where they don't tell it by themselves; whoever keeps time calls it. */
+  sweep?(): void
 }
 
 export const systemUdp: Udp = {
