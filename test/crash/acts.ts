@@ -1,11 +1,15 @@
 // Short stories that together pass every place between two writes: each is played again, up to the place of a death.
 import type { Customers, Line } from './customers.ts'
 import { type Installation, SANDBOX } from './installation.ts'
+import { pause } from './rounds.ts'
 import type { Platform } from './witness.ts'
 
 /** How long a call of an act may take to come to a phase. */
 const PHASE_LIMIT_MS = 60_000
 const LOOK_AGAIN_MS = 20
+/** How often a living server may refuse to begin a call, and after how long without an answer it is held to live. */
+const ATTEMPTS = 3
+const DEATH_LIMIT_MS = 5_000
 
 export interface Stage {
   installation: Installation
@@ -103,7 +107,7 @@ export const ACTS: readonly Act[] = [
       const call = await Call.place(stage, SANDBOX.mute, true)
       await call.until('connected')
       await call.speaks()
-      await stage.customers.press(stage.platform, call.line, call.id)
+      await call.press()
       await call.end()
     },
   },
@@ -120,7 +124,7 @@ export const ACTS: readonly Act[] = [
     play: async (stage) => {
       const { installation, customers, platform } = stage
       const line = installation.line('test')
-      const id = await customers.callIn(platform, line, peerOf(customers))
+      const id = await begun(stage, () => customers.callIn(platform, line, peerOf(customers)))
       const call = new Call(stage, line, id)
       await call.until('connected')
       await call.end()
@@ -212,6 +216,24 @@ function peerOf(customers: Customers): string {
   return `+1555${String(7_000_000 + customers.count())}`
 }
 
+/**
+ * The call that was begun, or null because the server died of it. One that lives and begins no call is asked again: a
+ * story that was not told has no places.
+ * @throws when it refuses every time
+ */
+async function begun(
+  { installation: { life }, customers }: Stage,
+  begin: () => Promise<string | null>,
+): Promise<string | null> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const id = await begin()
+    if (id !== null) return id
+    const over = life.ended.then(() => true)
+    if (await Promise.race([over, pause(DEATH_LIMIT_MS).then(() => false)])) return null
+  }
+  throw new Error(`no call begins: ${customers.refused}`)
+}
+
 /** One call of an act. */
 class Call {
   readonly #stage: Stage
@@ -230,12 +252,15 @@ class Call {
     withKey: boolean,
     environment: 'test' | 'live' = 'test',
   ): Promise<Call> {
-    const line = stage.installation.line(environment)
-    return new Call(stage, line, await stage.customers.place(stage.platform, line, to, withKey))
+    const { customers, platform, installation } = stage
+    const line = installation.line(environment)
+    const id = await begun(stage, () => customers.place(platform, line, to, withKey))
+    return new Call(stage, line, id)
   }
 
   get id(): string {
-    return this.#id ?? 'call_of_nobody'
+    if (this.#id === null) throw new Error('no call was begun')
+    return this.#id
   }
 
   /** Until it is in this phase, or can't come to it any more. */
@@ -253,10 +278,14 @@ class Call {
     await this.tells('speak')
   }
 
+  async press(): Promise<void> {
+    if (this.#alive) await this.#stage.customers.press(this.#stage.platform, this.line, this.id)
+  }
+
   /** Until its timeline has such an event. */
   async tells(type: string, state?: string): Promise<void> {
-    const path = `/calls/${this.id}/events?limit=1000`
     await this.#while(async () => {
+      const path = `/calls/${this.id}/events?limit=1000`
       const answer = await this.#stage.platform.test.get(path).catch(() => null)
       const events = (answer?.body ?? []) as { type: string; data: { state?: string } }[]
       return !events.some((event) => event.type === type && event.data.state === state)
@@ -265,7 +294,7 @@ class Call {
 
   async lives(ms: number): Promise<void> {
     const { life } = this.#stage.installation
-    await Promise.race([new Promise((resolve) => setTimeout(resolve, ms)), life.ended])
+    await Promise.race([pause(ms), life.ended])
   }
 
   async transfer(to: string): Promise<void> {
@@ -290,7 +319,7 @@ class Call {
     const deadline = performance.now() + PHASE_LIMIT_MS
     while (this.#alive && (await so())) {
       if (performance.now() > deadline) throw new Error(`${this.id} did not come to it in time`)
-      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
+      await pause(LOOK_AGAIN_MS)
     }
   }
 }

@@ -44,6 +44,8 @@ export class Customers {
   #orders: Order[] = []
   /** The database dies too: then nobody knows whether what was being committed is. */
   databaseDies = false
+  /** What the last wish that came at a bad moment was told, or why no answer came. */
+  refused = ''
   /** Calls that were answered with 201. */
   placed = 0
   #names = 0
@@ -354,12 +356,21 @@ export class Customers {
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<Answer | null> {
-    const answer = await platform[environment].send(method, path, body, headers).catch(() => null)
-    if (!answer || answer.status < 400 || EXCUSED.has(answer.body._tag)) return answer
-    if (this.databaseDies && answer.body._tag === 'InternalError') return answer
+    const answer = await platform[environment]
+      .send(method, path, body, headers)
+      .catch((error: unknown) => this.#unanswered(error))
+    if (!answer || answer.status < 400) return answer
     const what = JSON.stringify(answer.body)
+    this.refused = what
+    if (EXCUSED.has(answer.body._tag)) return answer
+    if (this.databaseDies && answer.body._tag === 'InternalError') return answer
     this.#witness.surprised(`${method} ${path} answered ${answer.status} ${what}`)
     return answer
+  }
+
+  #unanswered(error: unknown): null {
+    this.refused = `no answer: ${String(error)}`
+    return null
   }
 }
 

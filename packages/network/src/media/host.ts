@@ -59,9 +59,9 @@ export class MediaHost {
   constructor(options: HostOptions, deps: HostDeps) {
     this.#options = options
     this.#deps = deps
-    const { clock, udp } = deps
+    const { clock, random, udp } = deps
     this.#pacer = new Pacer(clock, () => udp.sweep?.())
-    this.#ports = options.ports && new PortPool(options.ports, clock)
+    this.#ports = options.ports && new PortPool(options.ports, clock, random)
   }
 
   get sessions(): number {

@@ -1,7 +1,8 @@
 // RTP port pairs: an even port for RTP and the odd one above it for RTCP, from a range or from the system.
 //
-// A pair of the range that was given back stays out of circulation until nobody sends there any more.
-import { Fault, type Clock } from '@saperly/kernel'
+// A pair of the range that was given back stays out of circulation until nobody sends there any more. The order is random:
+// another process on this machine, an older one that still has its calls among them, may have the same range.
+import { Fault, type Clock, type Random } from '@saperly/kernel'
 import { PortDrain } from './drain.ts'
 import type { Datagrams, OnDatagram, Udp } from './udp.ts'
 
@@ -28,10 +29,11 @@ export class PortPool {
   readonly #free: number[] = []
   readonly #drain: PortDrain
 
-  constructor(range: PortRange, clock: Clock) {
+  constructor(range: PortRange, clock: Clock, random: Random) {
     this.#drain = new PortDrain(clock, (port) => void this.#free.push(port))
     const first = range.first + (range.first % 2)
     for (let port = first; port + 1 <= range.last; port += 2) this.#free.push(port)
+    shuffle(this.#free, random)
   }
 
   /** The even port of a free pair, or null when none is free. */
@@ -51,6 +53,14 @@ export class PortPool {
   /** Closes what is draining. */
   close(): Promise<void> {
     return this.#drain.close()
+  }
+}
+
+/** Every order equally likely (Fisher and Yates). */
+function shuffle(ports: number[], random: Random): void {
+  for (let last = ports.length - 1; last > 0; last--) {
+    const other = random.int(0, last)
+    ;[ports[last], ports[other]] = [ports[other]!, ports[last]!]
   }
 }
 
