@@ -46,7 +46,8 @@ class Line {
   readonly clock = new SimClock()
   readonly turns: Turn[] = []
   readonly plane: MediaPlane
-  #opened = 0
+  /** Of the legs, once they are open. */
+  readonly #ports = new Map<string, number>()
   #utterances = 0
 
   constructor(seed: number, weather: NetworkWeather) {
@@ -68,12 +69,9 @@ class Line {
   }
 
   async open(recordTo: string): Promise<void> {
-    for (const [legId, port] of [
-      ['agent', 10_002],
-      ['caller', 10_000],
-    ] as const) {
+    for (const legId of ['agent', 'caller']) {
       this.plane.subscribe(legId, (event) => {
-        if (event.type === 'opened') this.#opened++
+        if (event.type === 'opened') this.#ports.set(legId, event.port)
         if (event.type !== 'talk' || legId !== 'agent' || event.event.type !== 'turn') return
         this.turns.push(event.event)
       })
@@ -86,11 +84,17 @@ class Line {
       }
       const path = legId === 'agent' ? recordTo : null
       this.plane.post({ type: 'open', legId, address: '127.0.0.1', talk, recordTo: path })
-      this.plane.post({ type: 'connect', legId, agreement: agreementWith(port) })
     }
     // The voice detector is compiled in real time, during which the simulated clock stands still.
-    while (this.#opened < 2) await drain()
+    while (this.#ports.size < 2) await drain()
+    this.#connect('agent', 'caller')
+    this.#connect('caller', 'agent')
     await this.clock.advance(1000)
+  }
+
+  #connect(legId: string, other: string): void {
+    const agreement = agreementWith(this.#ports.get(other)!)
+    this.plane.post({ type: 'connect', legId, agreement })
   }
 
   /** What the agent makes of `text` in this voice; null when it hears nothing. */

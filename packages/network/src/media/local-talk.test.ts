@@ -52,13 +52,20 @@ async function converse(seed: number) {
     },
   )
   const events: MediaEvent[] = []
-  for (const [legId, other] of [
-    ['agent', 10_002],
-    ['caller', 10_000],
-  ] as const) {
-    plane.subscribe(legId, (event) => events.push(event))
+  const ports: number[] = []
+  for (const legId of ['agent', 'caller']) {
+    plane.subscribe(legId, (event) => {
+      events.push(event)
+      if (event.type === 'opened') ports.push(event.port)
+    })
     plane.post({ type: 'open', legId, address: '127.0.0.1', talk, recordTo: null })
     await clock.advance(0)
+  }
+  const [agentPort, callerPort] = ports
+  for (const [legId, other] of [
+    ['agent', callerPort!],
+    ['caller', agentPort!],
+  ] as const) {
     plane.post({ type: 'connect', legId, agreement: agreementWith(other, { codec: 'PCMA' }) })
   }
   const told = (legId: string): TalkEvent[] =>
