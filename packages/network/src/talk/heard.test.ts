@@ -26,10 +26,18 @@ describe('with word times', () => {
   it('finds words of which more are spoken than written', () => {
     const piece = timed('It is $5 today, sir.', ['it', 'is', 'five', 'dollars', 'today', 'sir'])
     expect(heardPrefix(piece, 250)).toBe('It is')
+    expect(heardPrefix(piece, 350)).toBe('It is')
+    expect(heardPrefix(piece, 450)).toBe('It is $5')
     expect(heardPrefix(piece, 520)).toBe('It is $5 today,')
   })
 
-  it('falls back on the share of words where none is found', () => {
+  it('takes nothing back when a word is found after some that were not', () => {
+    const piece = timed('z 0 0 0', [' ', ' ', ' ', ' ', ' ', ' ', 'Z', ' '])
+    expect(heardPrefix(piece, 400)).toBe('')
+    expect(heardPrefix(piece, 700)).toBe('z')
+  })
+
+  it('goes by the share of words where none is found', () => {
     const piece = timed('123 456', ['one', 'two', 'three', 'four', 'five', 'six'])
     expect(heardPrefix(piece, 310)).toBe('123')
   })

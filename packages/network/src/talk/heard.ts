@@ -39,21 +39,44 @@ function tokensOf(text: string): Token[] {
   return tokens
 }
 
-/** Engines may say more words than are written ("$5" is two); then the spoken ones are looked up in order. */
+/**
+ * Engines may say more words than are written ("$5" is two); then the spoken ones are looked up in order, and between two that
+ * are found it goes by the share of words.
+ */
 function timedTokens(piece: TimedText, tokens: readonly Token[], heardMs: number): number {
   const spoken = piece.words.findIndex((word) => word.toMs > heardMs)
   const count = spoken < 0 ? piece.words.length : spoken
   if (piece.words.length === tokens.length) return count
+  const found = anchors(piece.words, tokens)
+  const last = found.findLast(({ words }) => words <= count) ?? { words: 0, tokens: 0 }
+  const next = found.find(({ words }) => words > count)
+  const until = next
+    ? { words: next.words - 1, tokens: next.tokens - 1 }
+    : { words: piece.words.length, tokens: tokens.length }
+  if (until.words <= last.words || until.tokens <= last.tokens) return last.tokens
+  const share = (count - last.words) / (until.words - last.words)
+  return last.tokens + Math.floor(share * (until.tokens - last.tokens))
+}
+
+/** How many tokens have been said after so many words. */
+interface Anchor {
+  words: number
+  tokens: number
+}
+
+/** Where spoken words are found among the written ones; neither number ever falls. */
+function anchors(words: readonly Word[], tokens: readonly Token[]): Anchor[] {
+  const found: Anchor[] = []
+  const written = tokens.map((token) => plainOf(token.text))
   let at = 0
-  let found = 0
-  for (const word of piece.words.slice(0, count)) {
+  for (const [i, word] of words.entries()) {
     const plain = plainOf(word.text)
-    const index = tokens.findIndex((token, i) => i >= at && plainOf(token.text).includes(plain))
+    const index = written.findIndex((token, j) => j >= at && token.includes(plain))
     if (plain === '' || index < 0) continue
     at = index
-    found = index + 1
+    found.push({ words: i + 1, tokens: index + 1 })
   }
-  return found > 0 ? found : Math.floor((count / piece.words.length) * tokens.length)
+  return found
 }
 
 function shareOfTokens(piece: TimedText, tokens: readonly Token[], heardMs: number): number {
