@@ -7,9 +7,8 @@ import type { Platform } from './witness.ts'
 /** How long a call of an act may take to come to a phase. */
 const PHASE_LIMIT_MS = 60_000
 const LOOK_AGAIN_MS = 20
-/** How often a living server may refuse to begin a call, and after how long without an answer it is held to live. */
-const ATTEMPTS = 3
-const DEATH_LIMIT_MS = 5_000
+/** Within which a server that was killed is seen to be dead. */
+const DEATH_LIMIT_MS = 30_000
 
 export interface Stage {
   installation: Installation
@@ -217,20 +216,17 @@ function peerOf(customers: Customers): string {
 }
 
 /**
- * The call that was begun, or null because the server died of it. One that lives and begins no call is asked again: a
- * story that was not told has no places.
- * @throws when it refuses every time
+ * The call that was begun, or null because the server died of it.
+ * @throws when the server lives: it had no reason to refuse one, and a story that is not told has no places
  */
 async function begun(
   { installation: { life }, customers }: Stage,
   begin: () => Promise<string | null>,
 ): Promise<string | null> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const id = await begin()
-    if (id !== null) return id
-    const over = life.ended.then(() => true)
-    if (await Promise.race([over, pause(DEATH_LIMIT_MS).then(() => false)])) return null
-  }
+  const id = await begin()
+  if (id !== null) return id
+  const died = life.ended.then(() => true)
+  if (await Promise.race([died, pause(DEATH_LIMIT_MS)])) return null
   throw new Error(`no call begins: ${customers.refused}`)
 }
 

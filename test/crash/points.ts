@@ -6,7 +6,6 @@ import { type Act, ACTS, LEFT_BEHIND, type Stage } from './acts.ts'
 import { Customers } from './customers.ts'
 import type { DatabaseKind } from './databases.ts'
 import { Installation } from './installation.ts'
-import { patiently } from './patience.ts'
 import { callsThat, LIVE, pause, until } from './rounds.ts'
 import { Witness } from './witness.ts'
 import { WRITES } from './writes.ts'
@@ -109,7 +108,7 @@ export class Points {
     await until(async () => (await callsThat(installation, LIVE)) === 0, FINAL_LIMIT_MS)
     const wrong = await wrongIn(installation)
     const lies = await this.#witness.ofLate(installation.platform)
-    await this.#customers.askAgain(patiently(installation.platform))
+    await this.#customers.askAgain(installation.platform)
     return [...wrong, ...lies, ...(await this.#witness.ofLate(installation.platform))]
   }
 
@@ -144,7 +143,7 @@ export class Points {
 
   get #stage(): Stage {
     const { installation } = this
-    return { installation, customers: this.#customers, platform: patiently(installation.platform) }
+    return { installation, customers: this.#customers, platform: installation.platform }
   }
 }
 

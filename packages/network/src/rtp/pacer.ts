@@ -12,6 +12,7 @@ const SLOTS = FRAME_MS / SLOT_MS
 export const MAX_CATCH_UP_FRAMES = 3
 /** A wheel that is so many slots late has been stalled. */
 const LATE_SLOTS = 2
+
 /**
  * One leg's turn. `skipped` frames were left out before this one. Returns true when nobody would miss a turn
  * (silence was sent): the pacer then takes back what `hasten` gave in advance.
